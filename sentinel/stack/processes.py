@@ -1,0 +1,111 @@
+"""Children of the stack: each leads a session of its own, so that its whole group can be ended."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+
+from sentinel.stack.preexec import prepare
+from sentinel.stack.problems import StackError
+
+POLL_SECONDS = 0.02
+
+
+@dataclass
+class Child:
+    """One process to start, watch and stop. What it prints goes to `log` alone."""
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    env: Mapping[str, str] | None = None
+    stdin: bytes = b""
+    stop_signal: Signals = SIGTERM
+    death_signal: Signals = SIGKILL
+    namespace: bool = False
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """The process runs in a session of its own and ends when this one does."""
+        self.process = spawn(self)
+        if self.stdin and self.process.stdin:
+            with suppress(BrokenPipeError):
+                self.process.stdin.write(self.stdin)
+                self.process.stdin.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is also its group's; 0 before the first start."""
+        return self.process.pid if self.process else 0
+
+    def signal(self, signal: Signals) -> None:
+        """The process has the signal, if it still runs (it is our child, so the pid is still its own)."""
+        if self.running:
+            os.kill(self.pid, signal)
+
+    def stop(self, seconds: float = 5) -> None:
+        """The process and all of its group have ended."""
+        self.signal(self.stop_signal)
+        self.wait(seconds)
+
+    def wait(self, seconds: float) -> None:
+        """It has ended, of its own or, after `seconds`, by force; its group with it."""
+        if self.process is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        self.end_group()
+        self.process.wait()
+
+    def end_group(self) -> None:
+        """Nothing of its process group is left."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, SIGKILL)
+
+    def tail(self, lines: int = 3) -> str:
+        """The last lines of its log on one line, for a message."""
+        with suppress(OSError):
+            return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-lines:])
+        return ""
+
+
+def spawn(child: Child) -> subprocess.Popen[bytes]:
+    """A process for `child`, its output appended to its log (readable to its owner only)."""
+    log = os.open(child.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            list(child.argv),
+            env=child.env,
+            stdin=subprocess.PIPE if child.stdin else subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=prepare(child.death_signal, namespace=child.namespace),
+        )
+    except subprocess.SubprocessError as error:
+        raise StackError(
+            "PostgreSQL does not run as root and this machine forbids user namespaces: start Sentinel as"
+            " an ordinary user, or give it a database of yours with DATABASE_URL."
+        ) from error
+    finally:
+        os.close(log)
+
+
+def wait_until(ready: Callable[[], bool], child: Child, *, seconds: float) -> None:
+    """`ready` has come true while `child` ran; else one sentence with the end of its log."""
+    limit = time.monotonic() + seconds
+    while not ready():
+        if not child.running:
+            raise StackError(f"{child.name} ended while starting ({child.log}): {child.tail()}")
+        if time.monotonic() > limit:
+            raise StackError(f"{child.name} was not ready after {seconds:.0f} s; its log is {child.log}.")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,46 @@
+"""Every test session has a PostgreSQL and a broker of its own, started before Django reads its settings.
+
+`DJANGO_SETTINGS_MODULE` is set here and not in pyproject.toml: pytest-django would otherwise read the
+settings before any conftest is loaded, and there would be no database yet to name in them.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sentinel.stack.postgres import Postgres
+from sentinel.stack.valkey import Valkey
+
+# Losing what a test wrote is no loss; waiting for the disk is.
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+EMBEDDED = pytest.StashKey[tuple[Path, Postgres, Valkey]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settings read from here on find a running database and broker in a fresh SENTINEL_HOME."""
+    home = Path(tempfile.mkdtemp(prefix="sentinel-test-"))
+    postgres, valkey = Postgres(home, settings=CARELESS), Valkey(home)
+    config.stash[EMBEDDED] = (home, postgres, valkey)
+    postgres.initialise()
+    postgres.start()
+    valkey.start()
+    postgres.wait_ready()
+    valkey.wait_ready()
+    os.environ.update(
+        SENTINEL_HOME=str(home),
+        DATABASE_URL=postgres.url,
+        REDIS_URL=valkey.url,
+        DJANGO_SETTINGS_MODULE="sentinel.settings",
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing of the session is left, neither process nor file."""
+    if embedded := config.stash.get(EMBEDDED, None):
+        home, postgres, valkey = embedded
+        valkey.stop()
+        postgres.stop()
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Which tool call an alert belongs to, and what that rests on."""

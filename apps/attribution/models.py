@@ -1,0 +1,35 @@
+"""The join: alert, process, tool call; with what it rests on."""
+
+from django.db import models
+
+from apps.attribution.choices import Origin
+from apps.detection.models import Alert
+from apps.telemetry.models import ToolCall
+
+
+class Attribution(models.Model):
+    """What was concluded about one alert, and from what. A later one supersedes, none is changed.
+
+    `basis` is a list of {"matcher", "strength", "says", "against": bool}; `missing` a list of sentences
+    about what could not be seen. An alert without a current row has not been looked at yet.
+    """
+
+    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="attributions")
+    tool_call = models.ForeignKey(
+        ToolCall, null=True, blank=True, on_delete=models.PROTECT, related_name="attributions"
+    )
+    origin = models.CharField(max_length=8, choices=Origin)
+    strength = models.PositiveSmallIntegerField()  # 0 to 100
+    clock_error_ms = models.FloatField(null=True, blank=True)  # null: not measured
+    delta_ms = models.FloatField(null=True, blank=True)  # alert minus start of the tool call
+    basis = models.JSONField(default=list)
+    missing = models.JSONField(default=list)
+    made_at = models.DateTimeField(auto_now_add=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["alert"], condition=models.Q(superseded_at=None), name="attribution_one_current"
+            )
+        ]

@@ -1,0 +1,1 @@
+"""The floor: text, canonical bytes, transitions; no tables."""

@@ -1,0 +1,30 @@
+"""Text that a host, a trace or an AI agent could have written, made harmless to look at."""
+
+import unicodedata
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_KEEP = {"\n", "\t"}
+
+
+def visible(value: str, *, limit: int = 8192) -> str:
+    """`value` with every control, format and direction character written out as `\\x1b` or `\\u202e`.
+
+    At most `limit` characters are kept; what is cut is said at the end.
+    """
+    cut = value[:limit]
+    shown = "".join(
+        char if char in _KEEP or unicodedata.category(char) not in _HIDDEN else _escape(char) for char in cut
+    )
+    return shown if len(value) <= limit else f"{shown}… {len(value) - limit:,} more characters"
+
+
+def storable(value: str, *, limit: int) -> str:
+    """`value` as PostgreSQL can keep it: no NUL, no lone surrogate, at most `limit` characters."""
+    return value[:limit].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

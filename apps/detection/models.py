@@ -1,0 +1,62 @@
+"""Rules as they are known to the database, and alerts: facts that never change."""
+
+from django.db import models
+
+from apps.detection.choices import Level
+from apps.fleet.models import Host, TrainingRun
+from apps.telemetry.models import Batch, Connection, Process
+
+
+class DetectionRule(models.Model):
+    """A rule that has raised or may raise alerts; those in code are written here when first used."""
+
+    slug = models.CharField(max_length=80, unique=True)
+    version = models.PositiveIntegerField(default=1)
+    title = models.CharField(max_length=200)
+    family = models.CharField(max_length=40)
+    behaviour = models.CharField(max_length=60)  # what incidents are grouped by
+    level = models.CharField(max_length=8, choices=Level)
+    technique = models.CharField(max_length=16, blank=True)  # ATT&CK id
+    source = models.CharField(max_length=24, default="sentinel")  # who raises it
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Alert(models.Model):
+    """One finding about one fact. It carries no state: incidents do.
+
+    `correlation_key` is a fact too (the hash of run or host, behaviour and drill); which incident an
+    alert belongs to follows from `incidents.IncidentSpan`.
+    """
+
+    rule = models.ForeignKey(DetectionRule, on_delete=models.PROTECT, related_name="alerts")
+    level = models.CharField(max_length=8, choices=Level)
+    title = models.CharField(max_length=200)
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    process = models.ForeignKey(Process, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    connection = models.ForeignKey(
+        Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+    occurred_at = models.DateTimeField()  # host clock
+    received_at = models.DateTimeField()  # server clock
+    correlation_key = models.BinaryField(max_length=16)
+    drill = models.BooleanField(default=False)
+    detail = models.JSONField(default=dict)  # hostile values
+
+    class Meta:
+        constraints = [
+            # A batch worked off twice doubles nothing.
+            models.UniqueConstraint(fields=["batch", "position", "rule"], name="detection_alert_once")
+        ]
+        indexes = [
+            models.Index(fields=["correlation_key", "id"], name="detection_alert_by_key"),
+            models.Index(
+                fields=["run", "-id"], condition=models.Q(run__isnull=False), name="detection_alert_by_run"
+            ),
+            models.Index(fields=["host", "-id"], name="detection_alert_by_host"),
+        ]

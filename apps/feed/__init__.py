@@ -1,0 +1,1 @@
+"""The bell: rows in commit order, and one hub a process that rings browsers and host agents."""

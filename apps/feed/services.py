@@ -1,0 +1,52 @@
+"""Row now, ring on commit: what changed is written in the transaction that changed it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.core.locks import Lock, take
+from apps.feed.kinds import KINDS
+from apps.feed.models import FeedEntry
+
+CHANNEL = "sentinel_bell"
+
+
+def publish(
+    kind: str, *, topics: Iterable[str], subject: tuple[str, int], by: str = "", **detail: Any
+) -> FeedEntry:
+    """The change is on every screen that shows one of `topics` as soon as the transaction commits.
+
+    Call it last in the transaction: other writers wait for its lock until the commit.
+    Raises ValueError for an unregistered kind and RuntimeError outside of a transaction.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"feed kind {kind!r} is not registered in apps/feed/kinds.py")
+    return publish_many(
+        [
+            FeedEntry(
+                kind=kind,
+                topics=list(topics),
+                subject_kind=subject[0],
+                subject_id=subject[1],
+                by=by,
+                detail=detail,
+            )
+        ]
+    )[0]
+
+
+def publish_many(entries: list[FeedEntry]) -> list[FeedEntry]:
+    """`publish` for several changes of one transaction: one lock, one insert, one ring."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a feed entry belongs into the transaction of its change")
+    take(Lock.FEED)
+    rows = FeedEntry.objects.bulk_create(entries)
+    ring("feed")
+    return rows
+
+
+def ring(what: str) -> None:
+    """Wake every web process on commit: `feed`, or `orders:<agent id>`. A missed ring costs a poll."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, what])

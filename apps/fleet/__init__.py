@@ -1,0 +1,1 @@
+"""Hosts, host agents, training runs, episodes."""

@@ -1,0 +1,5 @@
+"""Paths of the machines' door."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

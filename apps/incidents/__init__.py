@@ -1,0 +1,1 @@
+"""Alerts grouped into what a person handles."""

@@ -1,0 +1,1 @@
+"""Orders to hosts and their signed receipts."""

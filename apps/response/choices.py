@@ -1,0 +1,62 @@
+"""Acts of containment and how far they got."""
+
+from django.db.models import TextChoices
+
+
+class Action(TextChoices):
+    PAUSE = "PAUSE", "Pause"
+    RESUME = "RESUME", "Resume"
+    KILL = "KILL", "Kill"
+
+
+class Stage(TextChoices):
+    """Where a target stands. Only a signed receipt moves it past REQUESTED, except for silence and expiry."""
+
+    REQUESTED = "REQUESTED", "Requested"
+    DELIVERED = "DELIVERED", "Delivered"
+    FROZEN = "FROZEN", "Frozen"
+    CAPTURED = "CAPTURED", "Evidence captured"
+    SIGNALLED = "SIGNALLED", "Signalled"
+    WATCHING = "WATCHING", "Watching"  # dead on every probe, respawn watch still running
+    VERIFIED = "VERIFIED", "Verified dead"
+    PAUSED = "PAUSED", "Paused"
+    RESUMED = "RESUMED", "Resumed"
+    SURVIVED = "SURVIVED", "Survived"
+    NOT_CONFIRMED = "NOT_CONFIRMED", "Not confirmed"
+    UNREACHABLE = "UNREACHABLE", "Unreachable"
+    REFUSED = "REFUSED", "Refused"
+    EXPIRED = "EXPIRED", "Expired"
+    CANCELLED = "CANCELLED", "Cancelled"
+
+
+# Nothing follows these by itself. UNREACHABLE and NOT_CONFIRMED are not here: a late receipt may settle them.
+SETTLED = frozenset(
+    {
+        Stage.VERIFIED,
+        Stage.PAUSED,
+        Stage.RESUMED,
+        Stage.SURVIVED,
+        Stage.REFUSED,
+        Stage.EXPIRED,
+        Stage.CANCELLED,
+    }
+)
+PROVEN = frozenset({Stage.VERIFIED, Stage.PAUSED, Stage.RESUMED})
+# Worst first: the verdict line names the first that any host is in.
+WORST_FIRST = (
+    Stage.SURVIVED,
+    Stage.UNREACHABLE,
+    Stage.NOT_CONFIRMED,
+    Stage.REFUSED,
+    Stage.EXPIRED,
+    Stage.CANCELLED,
+    Stage.REQUESTED,
+    Stage.DELIVERED,
+    Stage.FROZEN,
+    Stage.CAPTURED,
+    Stage.SIGNALLED,
+    Stage.WATCHING,
+    Stage.VERIFIED,
+    Stage.PAUSED,
+    Stage.RESUMED,
+)

@@ -1,0 +1,1 @@
+"""Batches as received, and the facts in them."""

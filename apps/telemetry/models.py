@@ -1,0 +1,167 @@
+"""Batches as they were received (the inbox), and the facts read out of them."""
+
+from django.db import models
+
+from apps.fleet.models import Episode, Host, HostAgent, Sandbox, TrainingRun
+from apps.telemetry.choices import BatchState
+
+
+class Batch(models.Model):
+    """One signed upload of a host agent, byte for byte: the evidence under every fact."""
+
+    agent = models.ForeignKey(HostAgent, on_delete=models.PROTECT, related_name="batches")
+    sequence = models.BigIntegerField()
+    body = models.BinaryField()  # as sent, still compressed; STORAGE EXTERNAL (migration 0001)
+    encoding = models.CharField(max_length=8, default="identity")
+    digest = models.CharField(max_length=64)  # sha256 of body
+    signature = models.CharField(max_length=96)
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=BatchState, default=BatchState.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    records = models.PositiveIntegerField(null=True, blank=True)
+    error = models.CharField(max_length=400, blank=True)
+    worked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agent", "sequence"], name="telemetry_batch_once")]
+        indexes = [
+            # Read by the drain: what waits, oldest first.
+            models.Index(fields=["id"], condition=models.Q(state="pending"), name="telemetry_inbox"),
+            models.Index(fields=["-id"], condition=models.Q(state="dead"), name="telemetry_dead_letters"),
+        ]
+
+
+class Event(models.Model):
+    """An observed fact that has no table of its own: gaps, run steps, tampering."""
+
+    kind = models.CharField(max_length=32)
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+    occurred_at = models.DateTimeField()  # host clock
+    received_at = models.DateTimeField()  # server clock
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["batch", "position"], name="telemetry_event_once")]
+        indexes = [models.Index(fields=["host", "-occurred_at"], name="telemetry_event_by_host")]
+
+
+class Process(models.Model):
+    """A process on a host, named by pid and start time: a pid alone is used again."""
+
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    pid = models.BigIntegerField()
+    start_ticks = models.BigIntegerField()
+    ppid = models.BigIntegerField()
+    argv = models.JSONField(default=list)
+    exe = models.TextField(blank=True)
+    cwd = models.TextField(blank=True)
+    uid = models.BigIntegerField(null=True, blank=True)
+    cgroup = models.TextField(blank=True)
+    netns = models.BigIntegerField(null=True, blank=True)
+    marker = models.CharField(max_length=120, blank=True)
+    traceparent = models.CharField(max_length=64, blank=True)
+    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    truncated = models.BooleanField(default=False)
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
+    started_at = models.DateTimeField()  # host clock
+    received_at = models.DateTimeField()  # server clock
+    ended_at = models.DateTimeField(null=True, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["host", "pid", "start_ticks"], name="telemetry_process_once")
+        ]
+        indexes = [
+            models.Index(fields=["run", "-started_at"], name="telemetry_process_by_run"),
+            models.Index(fields=["host", "-started_at"], name="telemetry_process_by_host"),
+        ]
+
+
+class Connection(models.Model):
+    """A socket with its owner, from first seen to last seen."""
+
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    process = models.ForeignKey(Process, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    pid = models.BigIntegerField(null=True, blank=True)
+    start_ticks = models.BigIntegerField(null=True, blank=True)
+    netns = models.BigIntegerField(null=True, blank=True)
+    proto = models.CharField(max_length=8)
+    state = models.CharField(max_length=16)
+    local = models.CharField(max_length=64)
+    remote = models.CharField(max_length=64, blank=True)
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+    opened_at = models.DateTimeField()  # host clock, when first seen
+    received_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "position"], name="telemetry_connection_once")
+        ]
+        indexes = [
+            models.Index(fields=["process"], name="telemetry_conn_by_process"),
+            models.Index(fields=["run", "-opened_at"], name="telemetry_conn_by_run"),
+            # Read when a close arrives.
+            models.Index(
+                fields=["host", "local", "remote"],
+                condition=models.Q(closed_at=None),
+                name="telemetry_conn_open",
+            ),
+        ]
+
+
+class ToolCall(models.Model):
+    """One tool call of the agent under training: known when it starts, finished when its span ends."""
+
+    run = models.ForeignKey(
+        TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="tool_calls"
+    )
+    episode = models.ForeignKey(
+        Episode, null=True, blank=True, on_delete=models.PROTECT, related_name="tool_calls"
+    )
+    sandbox = models.ForeignKey(Sandbox, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    host = models.ForeignKey(Host, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    trace_id = models.CharField(max_length=32)
+    span_id = models.CharField(max_length=16)
+    parent_span_id = models.CharField(max_length=16, blank=True)
+    call_id = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200)
+    arguments = models.TextField(blank=True)  # hostile text
+    arguments_captured = models.BooleanField(default=False)  # content capture is opt-in upstream
+    global_step = models.BigIntegerField(null=True, blank=True)
+    started_at = models.DateTimeField()  # clock of the host that ran it
+    ended_at = models.DateTimeField(null=True, blank=True)
+    failed = models.BooleanField(default=False)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["trace_id", "span_id"], name="telemetry_tool_call_once")
+        ]
+        indexes = [
+            models.Index(fields=["run", "-started_at"], name="telemetry_call_by_run"),
+            models.Index(fields=["host", "-started_at"], name="telemetry_call_by_host"),
+        ]
+
+
+class GpuSample(models.Model):
+    """Who held a GPU, as the driver said."""
+
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    gpu_uuid = models.CharField(max_length=64)
+    pid = models.BigIntegerField()
+    start_ticks = models.BigIntegerField()
+    memory_bytes = models.BigIntegerField(null=True, blank=True)
+    sm_percent = models.FloatField(null=True, blank=True)
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["host", "-occurred_at"], name="telemetry_gpu_by_host")]

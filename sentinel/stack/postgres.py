@@ -48,8 +48,10 @@ def needs_namespace() -> bool:
 class Postgres:
     """One embedded server: `initialise()` once, then `start()`, `wait_ready()`, `stop()`."""
 
-    def __init__(self, home: Path, *, settings: dict[str, str] | None = None) -> None:
-        """Nothing is touched yet but the folders."""
+    def __init__(
+        self, home: Path, *, settings: dict[str, str] | None = None, env: dict[str, str] | None = None
+    ) -> None:
+        """Nothing is touched yet but the folders. `env` is added to the server's environment."""
         self.data = home / "pg" / "data"
         self.sockets = socket_folder(home)
         self.password = secret(private_folder(home / "keys") / "postgres.password")
@@ -57,7 +59,7 @@ class Postgres:
             name="postgres",
             argv=self.command(settings or {}),
             log=private_folder(home / "log") / "postgres.log",
-            env=clean_environment(),
+            env=clean_environment() | (env or {}),
             stop_signal=SIGINT,  # fast shutdown; SIGTERM would wait for every client to leave
             death_signal=SIGINT,
             namespace=needs_namespace(),
@@ -65,7 +67,7 @@ class Postgres:
 
     def command(self, extra: dict[str, str]) -> list[str]:
         """The server's own command line; it holds no secret."""
-        settings = SETTINGS | {"unix_socket_directories": str(self.sockets)} | extra
+        settings = SETTINGS | {"unix_socket_directories": f'"{self.sockets}"'} | extra
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(binaries() / "postgres"), "-D", str(self.data), *options]
 

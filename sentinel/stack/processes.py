@@ -13,6 +13,7 @@ from sentinel.stack.preexec import prepare
 from sentinel.stack.problems import StackError
 
 POLL_SECONDS = 0.02
+CAN_LOOK = hasattr(os, "waitid")  # macOS has it from Python 3.13 on
 
 
 @dataclass
@@ -23,24 +24,25 @@ class Child:
     argv: Sequence[str]
     log: Path
     env: Mapping[str, str] | None = None
+    cwd: Path | None = None
     stdin: bytes = b""
     stop_signal: Signals = SIGTERM
-    death_signal: Signals = SIGKILL
+    death_signal: Signals = SIGTERM
     namespace: bool = False
+    capture: bool = False  # stdout is for us to read when it has ended, not for the log
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         """The process runs in a session of its own and ends when this one does."""
         self.process = spawn(self)
         if self.stdin and self.process.stdin:
-            with suppress(BrokenPipeError):
-                self.process.stdin.write(self.stdin)
-                self.process.stdin.close()
+            with suppress(BrokenPipeError), self.process.stdin as pipe:
+                pipe.write(self.stdin)
 
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and not has_ended(self.process)
 
     @property
     def pid(self) -> int:
@@ -59,23 +61,45 @@ class Child:
 
     def wait(self, seconds: float) -> None:
         """It has ended, of its own or, after `seconds`, by force; its group with it."""
-        if self.process is None:
-            return
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(seconds)
-        self.end_group()
-        self.process.wait()
+        limit = time.monotonic() + seconds
+        while self.running and time.monotonic() < limit:
+            time.sleep(POLL_SECONDS)
+        self.reap()
 
-    def end_group(self) -> None:
-        """Nothing of its process group is left."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, SIGKILL)
+    def reap(self) -> int:
+        """Nothing of its group is left; the answer is how it ended (minus the signal's number).
+
+        The group goes first: until the leader is reaped, the kernel gives its number to nobody else.
+        """
+        if self.process is None:
+            return 0
+        if self.process.returncode is None or not CAN_LOOK:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, SIGKILL)
+        return self.process.wait()
+
+    def answer(self) -> str:
+        """What a captured child wrote to stdout; it has to be short, nobody reads while it runs."""
+        if self.process is None or self.process.stdout is None:
+            return ""
+        with self.process.stdout as pipe:
+            return pipe.read().decode(errors="replace")
 
     def tail(self, lines: int = 3) -> str:
         """The last lines of its log on one line, for a message."""
         with suppress(OSError):
-            return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-lines:])
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - 4096))
+                said = file.read().decode(errors="replace").strip().splitlines()
+            return " / ".join(line.strip() for line in said[-lines:])
         return ""
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether our child has ended; where the system lets it, unreaped, so its number stays its own."""
+    if process.returncode is not None or not CAN_LOOK:
+        return process.poll() is not None
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def spawn(child: Child) -> subprocess.Popen[bytes]:
@@ -85,8 +109,9 @@ def spawn(child: Child) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             list(child.argv),
             env=child.env,
+            cwd=child.cwd,
             stdin=subprocess.PIPE if child.stdin else subprocess.DEVNULL,
-            stdout=log,
+            stdout=subprocess.PIPE if child.capture else log,
             stderr=log,
             start_new_session=True,
             preexec_fn=prepare(child.death_signal, namespace=child.namespace),

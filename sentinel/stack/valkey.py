@@ -32,22 +32,24 @@ def free_port() -> int:
 class Valkey:
     """One embedded broker: `start()`, `wait_ready()`, `stop()`. A restart keeps the address."""
 
-    def __init__(self, home: Path) -> None:
-        """Nothing runs yet; the address is chosen."""
+    def __init__(self, home: Path, *, env: dict[str, str] | None = None) -> None:
+        """Nothing runs yet; the address is chosen. `env` is the server's whole environment."""
         self.port = free_port()
         self.password = secret(private_folder(home / "keys") / "valkey.password")
         self.child = Child(
             name="valkey",
             argv=[str(binary()), "-"],  # the configuration comes on stdin: argv is everybody's to read
             log=private_folder(home / "log") / "valkey.log",
-            stdin=self.configuration(private_folder(home / "valkey")).encode(),
+            env=env or {},
+            cwd=private_folder(home / "valkey"),
+            stdin=self.configuration().encode(),
         )
 
-    def configuration(self, folder: Path) -> str:
+    def configuration(self) -> str:
         """Loopback only, a password, no copy on disk: the truth is in PostgreSQL."""
         return (
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\n"
-            f'dir "{folder}"\nsave ""\nappendonly no\ndaemonize no\n'
+            'save ""\nappendonly no\ndaemonize no\n'
         )
 
     @property

@@ -1,0 +1,183 @@
+"""The order of a start, the watch over what runs, and the order of a stop."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from signal import SIGHUP, SIGINT, SIGTERM, signal
+
+from sentinel.stack import access, logs, ports, probes
+from sentinel.stack.arrival import Arrival, enrol, prepare
+from sentinel.stack.home import private_folder
+from sentinel.stack.ledger import MARK, Ledger, end, find_left
+from sentinel.stack.options import Options, check_space
+from sentinel.stack.part import Part, State
+from sentinel.stack.postgres import Postgres
+from sentinel.stack.processes import POLL_SECONDS, Child, wait_until
+from sentinel.stack.programs import Programs
+from sentinel.stack.say import Stopwatch, note, say
+from sentinel.stack.valkey import Valkey
+
+LOOK_SECONDS = 0.1
+# Together below the ten seconds that a person waits for a stop.
+PROGRAM_SECONDS, VALKEY_SECONDS, POSTGRES_SECONDS = 5.0, 1.0, 3.0
+
+
+class StopRequestedError(Exception):
+    """Ctrl-C or SIGTERM came while the stack was starting."""
+
+
+class Supervisor:
+    """Runs one stack from start to stop. One thread: the kernel ties a child's death signal to it."""
+
+    def __init__(self, options: Options) -> None:
+        """Nothing is touched yet."""
+        self.options = options
+        self.watch = Stopwatch()
+        self.stop_signals = 0
+        self.servers: list[Part] = []
+        self.programs: list[Part] = []
+
+    def run(self) -> None:
+        """The stack ran until it was told to stop, and nothing of it is left."""
+        for number in (SIGINT, SIGTERM, SIGHUP):
+            signal(number, lambda *_: self.asked_to_stop())
+        try:
+            self.take_home()
+            self.start()
+            while not self.stop_signals:
+                self.look()
+        except StopRequestedError:
+            say("Stopped while starting.")
+        finally:
+            self.stop()
+
+    def asked_to_stop(self) -> None:
+        """Counted only: what is half started must not be lost sight of. A second one hurries the stop."""
+        self.stop_signals += 1
+
+    def take_home(self) -> None:
+        """The folder is ours alone, and what an earlier supervisor left in it has ended."""
+        home = private_folder(self.options.home)
+        for name in ("log", "keys"):
+            private_folder(home / name)
+        self.ledger = Ledger(private_folder(home / "run"))
+        self.ledger.hold()
+        say(f"Sentinel in {home}")
+        if ended := self.ledger.take_over():
+            self.watch.lap("took over", f"ended {ended} processes that an earlier start had left")
+        check_space(home)
+        ports.check_free(self.options.bind, self.options.port)
+
+    def start(self) -> None:
+        """Everything runs, in the order in which each needs the other, and the address is said."""
+        mark = {MARK: self.ledger.instance}
+        database_url = self.options.database_url or self.start_postgres(mark)
+        redis_url = self.options.redis_url or self.start_valkey(mark)
+        programs = Programs(
+            self.options, instance=self.ledger.instance, database_url=database_url, redis_url=redis_url
+        )
+        access.write(self.options.home, programs.env)
+        arrival = prepare(programs, self.wait, self.watch)
+        self.start_web(programs)
+        self.start_host_agent(programs, arrival)
+        say(self.sign_in_line(arrival))
+
+    def start_postgres(self, mark: dict[str, str]) -> str:
+        """The embedded database takes connections; the answer is its URL."""
+        postgres = Postgres(self.options.home, env=mark)
+        made = postgres.initialise()
+        self.add(self.servers, postgres.child, postgres.ready)
+        self.wait(postgres.child, postgres.ready, 120)
+        self.watch.lap("postgres", "a new database was made" if made else "")
+        return postgres.url
+
+    def start_valkey(self, mark: dict[str, str]) -> str:
+        """The embedded broker takes commands; the answer is its URL."""
+        valkey = Valkey(self.options.home, env=mark)
+        self.add(self.servers, valkey.child, valkey.ready)
+        self.wait(valkey.child, valkey.ready, 10)
+        self.watch.lap("broker")
+        return valkey.url
+
+    def start_web(self, programs: Programs) -> None:
+        """Pages are served. The worker comes up beside it: no page waits for it."""
+        web = programs.web()
+        ready = probes.answers(self.options.loopback + "/healthz")
+        self.add(self.programs, web, ready)
+        self.add(self.programs, programs.worker())
+        self.add(self.programs, programs.beat())
+        self.wait(web, ready, 60)
+        self.watch.lap("web", "with worker and beat")
+
+    def start_host_agent(self, programs: Programs, arrival: Arrival) -> None:
+        """This machine is under watch, and on the first start the drill plays on it."""
+        if not enrol(programs, arrival, self.wait, self.watch):
+            return
+        self.add(self.programs, programs.host_agent("hostagent", "run"))
+        drill = self.options.drill if arrival.first else "off"
+        if drill != "off":
+            self.add(self.programs, programs.host_agent("drill", "drill", drill), once=True)
+        self.watch.lap("host agent", "" if drill == "off" else f"and the drill {drill!r}")
+
+    def add(
+        self, parts: list[Part], child: Child, ready: Callable[[], bool] | None = None, *, once: bool = False
+    ) -> None:
+        """The child runs, stands in the record and is watched from now on."""
+        part = Part(child, once=once, on_start=self.ledger.record)
+        part.ready = ready or part.ready
+        part.start()
+        parts.append(part)
+
+    def wait(self, child: Child, ready: Callable[[], bool], seconds: float) -> None:
+        """`ready` came true; a request to stop ends the wait."""
+
+        def ready_or_stopped() -> bool:
+            if self.stop_signals:
+                raise StopRequestedError
+            return ready()
+
+        wait_until(ready_or_stopped, child, seconds=seconds)
+
+    def sign_in_line(self, arrival: Arrival) -> str:
+        """The one line that a person needs."""
+        how = f"sign in as {arrival.username}"
+        if arrival.password:
+            how += f" with the password {arrival.password} (shown this once)"
+        return f"Ready in {self.watch.total:.1f} s: {self.options.address} - {how}. Ctrl-C stops it."
+
+    def look(self) -> None:
+        """One look at every part, and at the size of the logs."""
+        for part in (*self.servers, *self.programs):
+            part.tend()
+        logs.keep_small(self.options.home / "log")
+        time.sleep(LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Programs first, then the broker, then the database; nothing is left, nor in the record."""
+        running = [part for part in (*self.servers, *self.programs) if part.state is not State.DONE]
+        if running and self.stop_signals:
+            note("Stopping ...")
+        before, self.stop_signals = time.monotonic(), 0
+        self.stop_together(self.programs, PROGRAM_SECONDS)
+        for part, seconds in zip(reversed(self.servers), (VALKEY_SECONDS, POSTGRES_SECONDS), strict=False):
+            self.stop_together([part], seconds)
+        if not hasattr(self, "ledger") or self.ledger.lock is None:
+            return
+        end(find_left([], self.ledger.instance))
+        access.remove(self.options.home)
+        self.ledger.clear()
+        if running:
+            say(f"Everything has stopped ({time.monotonic() - before:.1f} s).")
+
+    def stop_together(self, parts: list[Part], seconds: float) -> None:
+        """All of them were asked at once and have ended; by force after `seconds` or when hurried."""
+        for part in parts:
+            with suppress(ProcessLookupError):
+                part.child.signal(part.child.stop_signal)
+        limit = time.monotonic() + seconds
+        while any(part.child.running for part in parts):
+            if time.monotonic() > limit or self.stop_signals:
+                break
+            time.sleep(POLL_SECONDS)
+        for part in parts:
+            part.child.reap()

@@ -1,0 +1,1 @@
+"""Reads of incidents: the queue, one incident, and what lies around it."""

@@ -8,6 +8,7 @@ from django.db import connection
 class Lock(IntEnum):
     """Taken in this order where a transaction needs more than one, so none waits in a circle."""
 
+    ENROLMENT = 7_300  # two agents of one machine at once: one is first, the other a clone
     AUDIT = 7_301  # entries are chained: one writer at a time
     FEED = 7_302  # entry ids follow the order of commits, or a reader's cursor would lose rows
 

@@ -1,4 +1,4 @@
-"""Who sent this: the signed headers of a host agent, checked; used by the hot door, the views and the bell."""
+"""Who sent this: the signed headers of a host agent, checked for the hot door, the views and the bell."""
 
 import threading
 import time

@@ -17,15 +17,15 @@ from sentinel.stack.problems import StackError
 
 # Children inherit it, grandchildren that left the process group too: it tells whose they are.
 MARK = "SENTINEL_STACK_INSTANCE"
-GRACE_SECONDS = 5.0
+GRACE_SECONDS, KILL_SECONDS = 4.0, 2.0
 
 
 def started(pid: int) -> str:
     """When process `pid` started, so exactly that a reused number shows; empty when there is none."""
     if sys.platform == "linux":
         with suppress(OSError):
-            stat = Path(f"/proc/{pid}/stat").read_text()
-            return stat.rpartition(")")[2].split()[19]
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return "" if fields[0] in "ZX" else fields[19]  # a zombie has ended, its parent is just slow
         return ""
     told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False)
     return told.stdout.decode().strip()
@@ -103,11 +103,12 @@ def find_left(recorded: list[tuple[int, str]], instance: str) -> dict[int, str]:
 
 def end(processes: dict[int, str]) -> None:
     """None of them runs: asked first (PostgreSQL writes its pages on SIGINT), then by force."""
-    send(processes, signal.SIGINT)
-    limit = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < limit and any(started(pid) == since for pid, since in processes.items()):
-        time.sleep(0.02)
-    send(processes, signal.SIGKILL)
+    for number, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+        send(processes, number)
+        send(processes, signal.SIGCONT)  # a stopped process hears nothing
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit and any(started(pid) == since for pid, since in processes.items()):
+            time.sleep(0.02)
 
 
 def send(processes: dict[int, str], number: signal.Signals) -> None:

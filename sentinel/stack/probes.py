@@ -18,7 +18,8 @@ def answers(url: str) -> Callable[[], bool]:
         line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
         try:
             line.request("GET", parts.path)
-            return line.getresponse().status in (200, 503)
+            status = line.getresponse().status
+            return status < 500 or status == 503
         except (OSError, http.client.HTTPException):
             return False
         finally:

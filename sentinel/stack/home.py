@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,14 +29,18 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def socket_folder(home: Path) -> Path:
-    """A private folder for sockets: inside `home`, or under the system's when that path is too long."""
+def socket_path(home: Path) -> Path:
+    """Where sockets lie: inside `home`, or under the system's folder when that path is too long."""
     inside = home / "run"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER:
-        return private_folder(inside)
-    name = f"sentinel-{os.geteuid()}-{sha256(os.fsencode(home)).hexdigest()[:12]}"
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108  (0700 and owner checked)
-    folder = private_folder(base / name)
+        return inside
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108  (0700, its owner is checked)
+    return base / f"sentinel-{os.geteuid()}-{sha256(os.fsencode(home)).hexdigest()[:12]}"
+
+
+def socket_folder(home: Path) -> Path:
+    """A private folder for sockets is there, its path short enough for one."""
+    folder = private_folder(socket_path(home))
     if folder.is_symlink() or folder.stat().st_mode & 0o077:
         raise StackError(f"The folder {folder} is open to other users: remove it, then start again.")
     if len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
@@ -43,6 +48,13 @@ def socket_folder(home: Path) -> Path:
             f"No folder is short enough for a socket ({folder}): set SENTINEL_HOME to a short path."
         )
     return folder
+
+
+def drop_socket_folder(home: Path) -> None:
+    """A socket folder outside `home` is gone; inside it belongs to the home's own."""
+    if socket_path(home).parent != home:
+        with suppress(OSError):
+            socket_path(home).rmdir()
 
 
 def secret(path: Path) -> str:

@@ -13,7 +13,7 @@ from signal import SIGINT
 from urllib.parse import quote
 
 from sentinel.stack.home import private_folder, secret, socket_folder
-from sentinel.stack.preexec import prepare
+from sentinel.stack.preexec import prepare, refusal_explained
 from sentinel.stack.problems import StackError
 from sentinel.stack.processes import Child, wait_until
 
@@ -107,20 +107,18 @@ class Postgres:
 
     def run(self, program: str, arguments: Sequence[str], *, given: str) -> None:
         """One of the wheel's programs has done its work; else a sentence with what it said."""
-        try:
-            subprocess.run(
+        with refusal_explained():
+            done = subprocess.run(
                 [str(binaries() / program), *arguments],
                 input=given.encode(),
                 env=clean_environment(),
                 capture_output=True,
-                check=True,
+                check=False,
                 preexec_fn=prepare(SIGINT, namespace=needs_namespace()),
             )
-        except subprocess.CalledProcessError as error:
-            said = error.stderr.decode(errors="replace").strip().splitlines()[-3:]
-            raise StackError(
-                f"PostgreSQL could not make its database in {self.data}: {' / '.join(said)}"
-            ) from error
+        if done.returncode:
+            said = " / ".join(done.stderr.decode(errors="replace").strip().splitlines()[-3:])
+            raise StackError(f"PostgreSQL could not make its database in {self.data}: {said}")
 
     def check_version(self) -> None:
         """The cluster on disk is one that these programs can open."""

@@ -2,10 +2,14 @@
 
 import ctypes
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from signal import Signals
+
+from sentinel.stack.problems import StackError
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
@@ -47,3 +51,15 @@ def prepare(signal: Signals, *, namespace: bool) -> Callable[[], None]:
         die_with_parent(signal, parent)
 
     return between_fork_and_exec
+
+
+@contextmanager
+def refusal_explained() -> Iterator[None]:
+    """A refusal between fork and exec, of which Python tells no more than that, becomes a sentence."""
+    try:
+        yield
+    except subprocess.SubprocessError as error:
+        raise StackError(
+            "PostgreSQL does not run as root and this machine forbids user namespaces: start Sentinel as"
+            " an ordinary user, or give it a database of yours with DATABASE_URL."
+        ) from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 
-from sentinel.stack.preexec import prepare
+from sentinel.stack.preexec import prepare, refusal_explained
 from sentinel.stack.problems import StackError
 
 POLL_SECONDS = 0.02
@@ -105,24 +105,17 @@ def has_ended(process: subprocess.Popen[bytes]) -> bool:
 def spawn(child: Child) -> subprocess.Popen[bytes]:
     """A process for `child`, its output appended to its log (readable to its owner only)."""
     log = os.open(child.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
+    with os.fdopen(log, "ab") as output, refusal_explained():
         return subprocess.Popen(
             list(child.argv),
             env=child.env,
             cwd=child.cwd,
             stdin=subprocess.PIPE if child.stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if child.capture else log,
-            stderr=log,
+            stdout=subprocess.PIPE if child.capture else output,
+            stderr=output,
             start_new_session=True,
             preexec_fn=prepare(child.death_signal, namespace=child.namespace),
         )
-    except subprocess.SubprocessError as error:
-        raise StackError(
-            "PostgreSQL does not run as root and this machine forbids user namespaces: start Sentinel as"
-            " an ordinary user, or give it a database of yours with DATABASE_URL."
-        ) from error
-    finally:
-        os.close(log)
 
 
 def wait_until(ready: Callable[[], bool], child: Child, *, seconds: float) -> None:

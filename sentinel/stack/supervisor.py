@@ -7,7 +7,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, signal
 
 from sentinel.stack import access, logs, ports, probes
 from sentinel.stack.arrival import Arrival, enrol, prepare
-from sentinel.stack.home import private_folder
+from sentinel.stack.home import drop_socket_folder, private_folder
 from sentinel.stack.ledger import MARK, Ledger, end, find_left
 from sentinel.stack.options import Options, check_space
 from sentinel.stack.part import Part, State
@@ -165,6 +165,7 @@ class Supervisor:
             return
         end(find_left([], self.ledger.instance))
         access.remove(self.options.home)
+        drop_socket_folder(self.options.home)
         self.ledger.clear()
         if running:
             say(f"Everything has stopped ({time.monotonic() - before:.1f} s).")

@@ -1,6 +1,8 @@
 """The chain's arithmetic, in plain Python so that the exported verifier can carry the same lines.
 
-Entry hash = sha256("sentinel-audit/v1\\n" + previous hash as hex + "\\n" + RFC 8785 bytes of the entry).
+Digest of an entry = sha256(RFC 8785 bytes of its `FIELDS`). Entry hash = sha256("sentinel-audit/v1\\n" +
+previous hash + "\\n" + digest), hashes as hex text. Two steps, so that an export of a selection can hand out
+the digest alone of what it leaves out, and the chain can still be followed through it.
 """
 
 import hashlib
@@ -16,7 +18,16 @@ FIELDS = (
 )  # fmt: skip
 
 
+def digest(entry: dict[str, Any]) -> str:
+    """The digest of an entry's `FIELDS` (`at` as ISO text in UTC)."""
+    return hashlib.sha256(rfc8785.dumps({name: entry[name] for name in FIELDS})).hexdigest()
+
+
+def link(previous: str, entry_digest: str) -> str:
+    """The hash of the entry with `entry_digest` that follows the hash `previous`."""
+    return hashlib.sha256(DOMAIN + previous.encode() + b"\n" + entry_digest.encode()).hexdigest()
+
+
 def entry_hash(entry: dict[str, Any], previous: str) -> str:
-    """The hash of one entry (its `FIELDS`, `at` as ISO text in UTC) after `previous`."""
-    covered = {name: entry[name] for name in FIELDS}
-    return hashlib.sha256(DOMAIN + previous.encode() + b"\n" + rfc8785.dumps(covered)).hexdigest()
+    """The hash of one entry after `previous`."""
+    return link(previous, digest(entry))

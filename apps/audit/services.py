@@ -81,6 +81,6 @@ def _plain(value: Any) -> Any:
         return {storable(str(key), limit=64): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, bool | int):
+    if value is None or (isinstance(value, bool | int) and abs(value) < 2**53):  # RFC 8785 ends there
         return value
     return iso(value) if isinstance(value, datetime) else storable(str(value), limit=2000)

@@ -16,10 +16,18 @@ def entry() -> AuditEntry:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE audit_auditentry SET by_name = 'x'", "DELETE FROM audit_auditentry", "TRUNCATE audit_auditentry"],
+    [
+        "UPDATE audit_auditentry SET by_name = 'x'",
+        "DELETE FROM audit_auditentry",
+        "TRUNCATE audit_auditentry",
+    ],
 )
 def test_the_database_refuses_to_change_the_trail(statement: str) -> None:
     entry()
-    with pytest.raises(ProgrammingError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(ProgrammingError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
     assert AuditEntry.objects.count() >= 1

@@ -1,0 +1,50 @@
+/* Dialogs: what lands in #modal opens as a modal (the browser keeps the focus inside and the rest inert);
+   closing gives the focus back. In the containment dialog the act chosen and the typed name decide whether it is armed. */
+
+const modal = document.getElementById("modal");
+let opener = null;
+
+function open() {
+  if (modal.open || !modal.firstElementChild) return;
+  opener = document.activeElement;
+  modal.showModal();
+  (modal.querySelector("[autofocus]") ?? modal.querySelector("input:checked, textarea, input, button"))?.focus();
+  arm();
+}
+
+document.addEventListener("htmx:afterSwap", (event) => { if (event.target === modal) { open(); arm(); } });
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-help]")) {
+    modal.replaceChildren(document.getElementById("t-help").content.cloneNode(true));
+    open();
+  }
+  if (event.target.closest("#modal [data-close]")) modal.close();
+});
+document.addEventListener("closedialog", () => modal.close()); // an answer's HX-Trigger may close it
+modal.addEventListener("close", () => {
+  modal.replaceChildren();
+  if (opener?.isConnected) opener.focus();
+});
+
+/* ── armed or safe ── */
+function arm() {
+  const form = modal.querySelector("form[data-run]");
+  if (!form) return;
+  const act = form.querySelector("[name=action]:checked")?.value ?? "";
+  form.dataset.act = act.toLowerCase();
+  const reason = form.querySelector("[name=reason]").value.trim();
+  const typed = form.querySelector("[name=typed_name]");
+  typed.required = act === "KILL";
+  const armed = reason !== "" && (act !== "KILL" || typed.value === form.dataset.run);
+  form.toggleAttribute("data-armed", armed);
+  form.querySelector(".hold").setAttribute("aria-disabled", String(!armed));
+  form.querySelectorAll("[data-when]").forEach((part) => { part.hidden = part.dataset.when !== act; });
+}
+
+modal.addEventListener("input", arm);
+modal.addEventListener("change", arm);
+modal.addEventListener("submit", (event) => {
+  const form = event.target;
+  // A kill goes out by the held button alone: Enter in a field sends nothing.
+  if (form.dataset.act === "kill" && event.submitter === null && !form.dataset.held) event.preventDefault();
+}, true);

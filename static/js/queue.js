@@ -1,0 +1,184 @@
+/* The queue: rows stay still. A changed row is replaced where it stands; a new one waits behind the pill while
+   a person is at the list (pointer, focus, selection, a row they chose, Hold) and else goes to its place. */
+
+const list = document.getElementById("rows");
+const pill = document.getElementById("pill");
+const bulk = document.getElementById("bulk");
+const hold = document.getElementById("hold");
+const peek = document.getElementById("peek");
+const waiting = new Map();
+const wanted = new Set();
+let loading = false;
+let held = false;
+let pointer = false;
+
+const rows = () => [...list.querySelectorAll(".row[data-id]")];
+const row = (id) => list.querySelector(`.row[data-id="${CSS.escape(String(id))}"]`);
+const current = () => list.querySelector('.row[aria-current="true"]');
+const checked = () => rows().filter((item) => item.querySelector("input")?.checked);
+const busy = () => held || pointer || list.dataset.chosen || checked().length > 0 || list.contains(document.activeElement) || list.scrollTop > 8;
+
+/* ── what the feed says ── */
+document.addEventListener("feed", ({ detail: entry }) => {
+  const id = incidentOf(entry);
+  if (id) { wanted.add(id); load(); }
+});
+
+function incidentOf(entry) {
+  if (!entry.kind?.startsWith("incident.")) return null;
+  const subject = entry.subject;
+  if (Array.isArray(subject)) return Number(subject[1]);
+  if (typeof subject === "string") return Number(subject.split(":").at(-1));
+  return Number(subject?.id ?? entry.subject_id) || null;
+}
+
+async function load() {
+  if (loading || !wanted.size) return;
+  loading = true;
+  const ids = [...wanted].slice(0, 100);
+  ids.forEach((id) => wanted.delete(id));
+  try {
+    const answer = await fetch(`${list.dataset.rowsUrl}?ids=${ids.join(",")}`, { headers: { "HX-Request": "true" } });
+    if (answer.ok) take(await answer.text());
+  } finally {
+    loading = false;
+    if (wanted.size) load();
+  }
+}
+
+function take(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  fresh.querySelectorAll(".row[data-id]").forEach((item) => {
+    const old = row(item.dataset.id);
+    if (old) replace(old, item);
+    else if (belongs(item)) { waiting.set(item.dataset.id, item); }
+  });
+  if (!busy()) release();
+  paint();
+}
+
+/* A page filtered to one state shows new ones of that state alone. */
+const belongs = (item) => (list.dataset.state ? item.dataset.state === list.dataset.state : item.dataset.group !== "closed");
+
+function replace(old, item) {
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  if (old.querySelector("input")?.checked) { item.querySelector("input").checked = true; item.dataset.checked = ""; }
+  if (old.hasAttribute("aria-current")) item.setAttribute("aria-current", "true");
+  item.tabIndex = old.tabIndex;
+  item.dataset.moved = "";
+  old.replaceWith(item);
+  if (focused === old) item.focus({ preventScroll: true });
+  else if (focused) item.querySelector(focused.matches("input") ? "input" : "a")?.focus({ preventScroll: true });
+  window.htmx?.process(item);
+}
+
+function release() {
+  const next = [...waiting.values()];
+  waiting.clear();
+  next.forEach(place);
+  document.getElementById("queue-empty")?.remove();
+  paint();
+}
+
+/* By urgency within its group: level first, then the newest. */
+function place(item) {
+  const head = document.getElementById(`group-${item.dataset.group}`) ?? list.querySelector(".group");
+  if (head) head.hidden = false;
+  let before = head ? head.nextElementSibling : list.firstElementChild;
+  const weight = (entry) => Number(entry.dataset.rank) * 1e12 + Number(entry.dataset.id);
+  while (before?.matches(".row") && weight(before) > weight(item)) before = before.nextElementSibling;
+  item.dataset.moved = "";
+  list.insertBefore(item, before);
+  window.htmx?.process(item);
+}
+
+function paint() {
+  const count = waiting.size;
+  pill.hidden = count === 0;
+  pill.querySelector("[data-count]").textContent = `${count} new`;
+  const chosen = checked();
+  bulk.hidden = chosen.length === 0;
+  bulk.querySelector("[data-count]").textContent = `${chosen.length} selected`;
+  rows().forEach((item) => item.toggleAttribute("data-checked", !!item.querySelector("input")?.checked));
+}
+
+/* ── choosing and peeking ── */
+function choose(item, { scroll = true } = {}) {
+  if (!item) return;
+  rows().forEach((other) => { other.removeAttribute("aria-current"); other.tabIndex = -1; });
+  item.setAttribute("aria-current", "true");
+  item.tabIndex = 0;
+  list.dataset.chosen = "true";
+  if (scroll) item.scrollIntoView({ block: "nearest" });
+}
+
+function look(item) {
+  if (item && peek?.checkVisibility()) window.htmx.ajax("GET", item.dataset.peek, { target: "#peek", swap: "innerHTML" });
+}
+
+let soon = 0;
+function move(by) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.indexOf(current());
+  choose(all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + by))]);
+  current().focus({ preventScroll: true });
+  clearTimeout(soon);
+  soon = setTimeout(() => look(current()), 120);
+}
+
+function clear() {
+  const chosen = checked();
+  if (chosen.length) chosen.forEach((item) => { item.querySelector("input").checked = false; });
+  else {
+    delete list.dataset.chosen;
+    if (list.contains(document.activeElement)) document.activeElement.blur();
+  }
+  if (!busy()) release();
+  paint();
+}
+
+list.addEventListener("click", (event) => {
+  const item = event.target.closest(".row");
+  if (!item || event.target.closest("a, button, input, kbd")) return;
+  choose(item, { scroll: false });
+  if (peek?.checkVisibility()) look(item);
+  else item.querySelector("a").click();
+});
+list.addEventListener("change", paint);
+list.addEventListener("pointerenter", (event) => { pointer = event.pointerType === "mouse"; });
+list.addEventListener("pointerleave", () => { pointer = false; });
+pill.addEventListener("click", release);
+hold?.addEventListener("click", () => {
+  held = !held;
+  hold.setAttribute("aria-pressed", String(held));
+  if (!held && !busy()) release();
+});
+
+/* ── keys and acts ── */
+document.addEventListener("key", ({ detail: key }) => {
+  const item = current();
+  if (key === "j") move(1);
+  else if (key === "k") move(-1);
+  else if (key === ".") release();
+  else if (key === "Escape") clear();
+  else if (key === "Enter") item?.querySelector("a")?.click();
+  else if (key === " ") look(item);
+  else if (key === "x" && item) { const box = item.querySelector("input"); box.checked = !box.checked; paint(); }
+  else if (key === "1") act("take");
+  else if (key === "a" && item?.dataset.annotate) window.htmx.ajax("GET", item.dataset.annotate, { target: "#modal", swap: "innerHTML" });
+  else if (key === "c" && item?.dataset.contain) window.htmx.ajax("GET", item.dataset.contain, { target: "#modal", swap: "innerHTML" });
+});
+
+function act(name, extra = {}) {
+  const ids = (checked().length ? checked() : [current()].filter(Boolean)).map((item) => item.dataset.id);
+  if (!ids.length || !list.dataset.actUrl) return;
+  window.htmx.ajax("POST", list.dataset.actUrl, { values: { act: name, ids: ids.join(","), ...extra }, swap: "none" });
+}
+
+bulk.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button?.dataset.act) act(button.dataset.act);
+  if (button?.hasAttribute("data-clear")) clear();
+});
+paint();

@@ -1,0 +1,28 @@
+/* Short answers: what happened, and when something did not, what is kept and what to do.
+   The server says {"toast": {"text": …}} in HX-Trigger; refusals and silence are said here. */
+
+const place = document.getElementById("toasts");
+const SAID = {
+  403: ["Not allowed", "Your role does not allow this. Nothing was changed."],
+  404: ["Gone", "This is no longer there. Nothing was changed."],
+  409: ["Changed by someone else", "It moved since you opened it. Nothing was changed; reload to see it."],
+  429: ["Too many requests", "Nothing was changed. Try again in a minute."],
+};
+
+function put(id, slots, stay) {
+  const piece = document.getElementById(id)?.content.cloneNode(true).firstElementChild;
+  if (!piece) return;
+  Object.entries(slots).forEach(([name, text]) => { piece.querySelector(`[data-slot="${name}"]`).textContent = text; });
+  place.append(piece);
+  if (!stay) setTimeout(() => piece.remove(), 6000);
+}
+
+document.addEventListener("toast", (event) => put("t-toast", { text: event.detail.text ?? event.detail.value ?? "" }, false));
+document.addEventListener("htmx:responseError", (event) => {
+  const { status } = event.detail.xhr;
+  if (status === 401) { location.reload(); return; }
+  const [title, text] = SAID[status] ?? [`Not done, answer ${status}`, "Nothing was changed by this page. What you wrote is kept here."];
+  put("t-fail", { title, text }, true);
+});
+document.addEventListener("htmx:sendError", () => put("t-fail", { title: "No answer", text: "The server did not answer. What you wrote is kept here." }, true));
+place?.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".toast").remove());

@@ -37,7 +37,9 @@ def test_every_vendored_library_brings_its_licence_and_is_described():
 
 
 def test_no_template_needs_more_than_the_policy_allows():
-    refused = re.compile(r"<style|\sstyle=|\son[a-z]+=\s*[\"']|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
+    refused = re.compile(
+        r"<style|\sstyle=|\son[a-z]+=\s*[\"']|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE
+    )
     for path in TEMPLATES.rglob("*.html"):
         found = refused.search(path.read_text())
         assert found is None, f"{path.relative_to(ROOT)}: {found and found.group(0)}"
@@ -53,7 +55,9 @@ def test_raw_colours_live_in_the_tokens_alone():
     raw = re.compile(r"#[0-9a-f]{3,8}\b(?![\"')])", re.IGNORECASE)
     for path in _own("css"):
         if path.name != "tokens.css":
-            rules = re.sub(r"/\*.*?\*/|url\([^)]*\)|#[a-z][\w-]*\s*[{,.:> ]", "", path.read_text(), flags=re.DOTALL)
+            rules = re.sub(
+                r"/\*.*?\*/|url\([^)]*\)|#[a-z][\w-]*\s*[{,.:> ]", "", path.read_text(), flags=re.DOTALL
+            )
             assert raw.search(rules) is None, f"{path.name}: {raw.search(rules)}"
 
 

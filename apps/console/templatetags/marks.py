@@ -137,10 +137,5 @@ def avatar(person: Any) -> SafeString:
     name = getattr(person, "shown", None) or str(person)
     letters = getattr(person, "initials", None) or name[:2].upper()
     hue = crc32(name.encode()) % AVATAR_HUES + 1
-    return format_html(
-        '<span class="avatar" data-h="{}" title="{}"><span aria-hidden="true">{}</span><span class="vh">{}</span></span>',
-        hue,
-        name,
-        letters,
-        name,
-    )
+    shape = '<span class="avatar" data-h="{}" title="{}"><span aria-hidden="true">{}</span>{}</span>'
+    return format_html(shape, hue, name, letters, format_html('<span class="vh">{}</span>', name))

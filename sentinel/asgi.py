@@ -1,11 +1,16 @@
-"""One ASGI application: the hot door, Django, and the sockets."""
+"""One ASGI application: the hot door, Django, the sockets, and what runs beside them."""
 
 import os
 
-from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel.settings")
 
-django = get_asgi_application()
-application = ProtocolTypeRouter({"http": django})
+django = get_asgi_application()  # before the imports below: they need Django's apps
+
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
+from sentinel.lifespan import lifespan  # noqa: E402
+from sentinel.sockets import sockets  # noqa: E402
+
+application = ProtocolTypeRouter({"http": django, "websocket": sockets, "lifespan": lifespan})

@@ -1,5 +1,11 @@
 """Paths of the machines' door."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from apps.gateway.orders import orders
+from apps.gateway.receipts import receipts
+
+urlpatterns: list[URLPattern] = [
+    path("orders", orders, name="agent_orders"),
+    path("receipts", receipts, name="agent_receipts"),
+]

@@ -60,3 +60,37 @@ WORST_FIRST = (
     Stage.PAUSED,
     Stage.RESUMED,
 )
+
+# A receipt moves a target on from any of these, and never back. Receipts come in bundles and after long
+# silences, so steps may be left out; what the server itself concluded from silence gives way to what a host
+# signed, except that NOT_CONFIRMED is only undone by an outcome.
+_UNDER_WAY = (
+    Stage.REQUESTED,
+    Stage.DELIVERED,
+    Stage.FROZEN,
+    Stage.CAPTURED,
+    Stage.SIGNALLED,
+    Stage.WATCHING,
+)
+_SILENT = (Stage.UNREACHABLE, Stage.EXPIRED)
+OUTCOMES: dict[str, frozenset[Stage]] = {
+    Action.KILL: frozenset({Stage.VERIFIED, Stage.SURVIVED}),
+    Action.PAUSE: frozenset({Stage.PAUSED, Stage.SURVIVED}),
+    Action.RESUME: frozenset({Stage.RESUMED}),
+}
+REFUSALS = frozenset({Stage.REFUSED, Stage.EXPIRED, Stage.NOT_CONFIRMED})
+REACHED_FROM: dict[str, frozenset[Stage]] = {
+    **{
+        step: frozenset({*_UNDER_WAY[:place], *_SILENT})
+        for place, step in enumerate(_UNDER_WAY)
+        if step != Stage.REQUESTED
+    },
+    **{
+        outcome: frozenset({*_UNDER_WAY, *_SILENT, Stage.NOT_CONFIRMED})
+        for outcome in (Stage.VERIFIED, Stage.PAUSED, Stage.RESUMED, Stage.SURVIVED, Stage.REFUSED)
+    },
+    Stage.NOT_CONFIRMED: frozenset({*_UNDER_WAY, *_SILENT}),
+    Stage.EXPIRED: frozenset({Stage.REQUESTED, Stage.DELIVERED, Stage.UNREACHABLE}),
+}
+# What a dead run looks like from its host: all five, or it is not verified.
+PROBES = ("cgroup", "marker", "gpu", "sockets", "respawn")

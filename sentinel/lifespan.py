@@ -1,0 +1,33 @@
+"""What runs beside the requests of one web process, from its first second to its last."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from apps.gateway import presence
+from apps.response import watch
+
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Lifespan:
+    """ASGI's lifespan: starts `jobs` with the process and cancels them with it."""
+
+    def __init__(self, *jobs: Job) -> None:
+        self.jobs = jobs
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        tasks = [asyncio.create_task(job()) for job in self.jobs]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+lifespan = Lifespan(watch.keep, presence.keep)

@@ -1,0 +1,141 @@
+"""The command line: enrol, run, launch, drill, status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+
+from hostagent import __version__
+from hostagent.client import RefusedError
+from hostagent.config import ENV_STATE, NotEnrolledError, state_at
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; says in one sentence why it could not."""
+    options = parser().parse_args(argv)
+    logging.basicConfig(
+        level=os.environ.get("SENTINEL_AGENT_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(options.command(options) or 0)
+    except BlockingIOError:
+        return fail("another host agent runs on this state directory")
+    except (NotEnrolledError, RefusedError, OSError, ValueError) as error:
+        return fail(str(error))
+
+
+def enrol(options: argparse.Namespace) -> int:
+    from hostagent.enrol import AlreadyEnrolledError, enrol
+
+    try:
+        identity = enrol(
+            state_at(options.state), server=options.server, token=options.token, ca_file=options.ca_file
+        )
+    except AlreadyEnrolledError as error:
+        return fail(str(error))
+    say(f"enrolled as {identity.host_name} at {identity.server}")
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    from hostagent import agent
+
+    agent.run(state_at(options.state))
+
+
+def observe(options: argparse.Namespace) -> None:
+    from hostagent import observer
+
+    observer.main(state_at(options.state), parent=options.parent)
+
+
+def launch(options: argparse.Namespace) -> int:
+    from hostagent.launcher import Launch, RunExistsError, launch
+
+    argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
+    if not argv:
+        return fail("no command to launch: put it after `--`")
+    what = Launch(
+        run=options.run,
+        argv=argv,
+        framework=options.framework,
+        lineage=options.lineage,
+        owner=options.owner,
+        drill=options.drill,
+        trace_file=options.trace_file,
+        contract=json.loads(options.contract),
+        gpus=options.gpu,
+        native_ids=dict(pair.partition("=")[::2] for pair in options.native_id),
+    )
+    try:
+        return launch(state_at(options.state), what)
+    except RunExistsError as error:
+        return fail(str(error))
+
+
+def drill(options: argparse.Namespace) -> int:
+    from hostagent.drill import rome
+
+    return rome.play(state_at(options.state), seconds=options.seconds, say=say)
+
+
+def status(options: argparse.Namespace) -> int:
+    from hostagent.status import status
+
+    found = status(state_at(options.state))
+    say(json.dumps(found, indent=2))
+    return 0 if found["running"] else 3
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="hostagent", description=__doc__)
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(required=True)
+
+    def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.add_argument("--state", help=f"state directory (or {ENV_STATE})")
+        made.set_defaults(command=function)
+        return made
+
+    made = command("enrol", enrol, "make this host known to a server")
+    made.add_argument("--server", required=True)
+    made.add_argument("--token", required=True)
+    made.add_argument("--ca-file", help="certificate authority of the server, if it is not a public one")
+    command("run", run, "observe this host and carry out orders")
+    made = command("observe", observe, "the observing half; started by `run`")
+    made.add_argument("--parent", type=int, required=True)
+    made = command("launch", launch, "start a training run in a control group of its own")
+    made.add_argument("--run", required=True, help="the run's name, unique among runs")
+    for name in ("--framework", "--lineage", "--owner"):
+        made.add_argument(name, default="")
+    made.add_argument("--drill", action="store_true")
+    made.add_argument("--trace-file", help="the framework's own OTLP-JSON-lines file")
+    made.add_argument("--contract", default="{}", help="JSON: what the run is allowed to do")
+    made.add_argument("--gpu", action="append", default=[], help="UUID of a GPU granted to the run")
+    made.add_argument("--native-id", action="append", default=[], metavar="KEY=VALUE")
+    made.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    made = command("drill", drill, "play an incident harmlessly, to prove that watch and stop work")
+    made.add_argument("name", choices=["rome"])
+    made.add_argument("--seconds", type=float, default=90.0)
+    command("status", status, "how this host's agent is")
+    return top
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def fail(text: str) -> int:
+    sys.stderr.write(f"hostagent: {text}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

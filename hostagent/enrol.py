@@ -1,0 +1,54 @@
+"""Enrolment: this host's key becomes known to the server, and the server's key to this host."""
+
+from __future__ import annotations
+
+import json
+
+from hostagent import __version__, facts, protocol
+from hostagent.client import Client, signed_headers
+from hostagent.config import Identity, State
+from hostagent.keys import ServerKey, create_key, load_key
+from hostagent.sensors.survey import survey
+
+
+class AlreadyEnrolledError(Exception):
+    """This state directory already belongs to a server."""
+
+
+def enrol(state: State, *, server: str, token: str, ca_file: str | None = None) -> Identity:
+    """The state directory holds a key the server knows and the server key that alone may give orders."""
+    state.prepare()
+    if state.identity_file.exists():
+        raise AlreadyEnrolledError(f"{state.root} is already enrolled at {state.identity().server}")
+    key = load_key(state.key_file) if state.key_file.exists() else create_key(state.key_file)
+    request: protocol.EnrolRequest = {
+        "token": token,
+        "public_key": key.public,
+        "hostname": facts.hostname(),
+        "machine_id": facts.machine_id(),
+        "boot_id": facts.boot_id(),
+        "version": __version__,
+        "capabilities": facts.capabilities(),
+        "sensors": survey(),
+    }
+    body = json.dumps(request).encode()
+    headers = {
+        **signed_headers(key, protocol.NO_AGENT, "POST", protocol.PATH_ENROL, body),
+        "Content-Type": "application/json",
+    }
+    client = Client(server, ca_file=ca_file)
+    try:
+        reply = client.request("POST", protocol.PATH_ENROL, body=body, headers=headers).body
+    finally:
+        client.close()
+    identity = Identity(
+        server=server.rstrip("/"),
+        agent_id=str(reply["agent_id"]),
+        host_id=str(reply["host_id"]),
+        host_name=str(reply["host_name"]),
+        server_key=str(reply["server_key"]),
+        ca_file=ca_file,
+    )
+    ServerKey(identity.server_key)  # refuse a key we could not check orders with
+    state.save_identity(identity)
+    return identity

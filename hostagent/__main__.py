@@ -12,6 +12,8 @@ from hostagent import __version__
 from hostagent.client import RefusedError
 from hostagent.config import ENV_STATE, NotEnrolledError, state_at
 
+ENV_TOKEN = "SENTINEL_ENROL_TOKEN"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; says in one sentence why it could not."""
@@ -105,7 +107,11 @@ def parser() -> argparse.ArgumentParser:
 
     made = command("enrol", enrol, "make this host known to a server")
     made.add_argument("--server", required=True)
-    made.add_argument("--token", required=True)
+    made.add_argument(
+        "--token",
+        default=os.environ.get(ENV_TOKEN, ""),
+        help=f"one-time enrolment token (or {ENV_TOKEN}, which keeps it out of the process list)",
+    )
     made.add_argument("--ca-file", help="certificate authority of the server, if it is not a public one")
     command("run", run, "observe this host and carry out orders")
     made = command("observe", observe, "the observing half; started by `run`")

@@ -12,7 +12,7 @@ from hostagent import __version__
 from hostagent.client import RefusedError
 from hostagent.config import ENV_STATE, NotEnrolledError, state_at
 
-ENV_TOKEN = "SENTINEL_ENROL_TOKEN"
+ENV_ENROL = "SENTINEL_ENROL_TOKEN"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -109,8 +109,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--server", required=True)
     made.add_argument(
         "--token",
-        default=os.environ.get(ENV_TOKEN, ""),
-        help=f"one-time enrolment token (or {ENV_TOKEN}, which keeps it out of the process list)",
+        default=os.environ.get(ENV_ENROL, ""),
+        help=f"one-time enrolment token (or {ENV_ENROL}, which keeps it out of the process list)",
     )
     made.add_argument("--ca-file", help="certificate authority of the server, if it is not a public one")
     command("run", run, "observe this host and carry out orders")

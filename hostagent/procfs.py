@@ -137,11 +137,16 @@ def environ(pid: int) -> Environ:
 
 
 def raw_environ(pid: int) -> bytes | None:
-    """The environment as it is in memory, in as few calls as can be: a kill reads that of every process."""
+    """The environment as it is in memory, in as few calls as can be: a kill reads that of every process.
+
+    Empty for a process that has none or is gone; None for one that this user may not read.
+    """
     try:
         handle = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except PermissionError:
         return None
+    except OSError:
+        return b""
     try:
         data = os.read(handle, 65536)
         while len(data) % 65536 == 0 and 0 < len(data) < MAX_ENVIRON_BYTES:
@@ -150,8 +155,10 @@ def raw_environ(pid: int) -> bytes | None:
                 break
             data += more
         return data
-    except OSError:
+    except PermissionError:
         return None
+    except OSError:
+        return b""
     finally:
         os.close(handle)
 

@@ -1,0 +1,1 @@
+"""Drills: an incident played with real processes, harmlessly, to prove that watch and stop work."""

@@ -9,9 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from sentinel import env
 from sentinel.stack.problems import StackError
+from sentinel.stack.upkeep import LEAST_FREE_BYTES
 
 DRILLS = ("rome", "off")
-LEAST_FREE_BYTES = 300 * 1024 * 1024  # a new database takes 40 MB, its write-ahead log grows from there
 
 
 @dataclass(frozen=True)

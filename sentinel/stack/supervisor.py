@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from signal import SIGHUP, SIGINT, SIGTERM, signal
 
-from sentinel.stack import access, logs, ports, probes
+from sentinel.stack import access, ports, probes
 from sentinel.stack.arrival import Arrival, enrol, prepare
 from sentinel.stack.home import drop_socket_folder, private_folder
 from sentinel.stack.ledger import MARK, Ledger, end, find_left
@@ -15,6 +15,7 @@ from sentinel.stack.postgres import Postgres
 from sentinel.stack.processes import POLL_SECONDS, Child, wait_until
 from sentinel.stack.programs import Programs
 from sentinel.stack.say import Stopwatch, note, say
+from sentinel.stack.upkeep import Upkeep
 from sentinel.stack.valkey import Valkey
 
 LOOK_SECONDS = 0.1
@@ -33,6 +34,7 @@ class Supervisor:
         """Nothing is touched yet."""
         self.options = options
         self.watch = Stopwatch()
+        self.upkeep = Upkeep(options.home)
         self.stop_signals = 0
         self.servers: list[Part] = []
         self.programs: list[Part] = []
@@ -58,6 +60,7 @@ class Supervisor:
     def take_home(self) -> None:
         """The folder is ours alone, and what an earlier supervisor left in it has ended."""
         home = private_folder(self.options.home)
+        check_space(home)
         for name in ("log", "keys"):
             private_folder(home / name)
         self.ledger = Ledger(private_folder(home / "run"))
@@ -65,7 +68,6 @@ class Supervisor:
         say(f"Sentinel in {home}")
         if ended := self.ledger.take_over():
             self.watch.lap("took over", f"ended {ended} processes that an earlier start had left")
-        check_space(home)
         ports.check_free(self.options.bind, self.options.port)
 
     def start(self) -> None:
@@ -146,10 +148,10 @@ class Supervisor:
         return f"Ready in {self.watch.total:.1f} s: {self.options.address} - {how}. Ctrl-C stops it."
 
     def look(self) -> None:
-        """One look at every part, and at the size of the logs."""
+        """One look at every part, at the logs and the disk."""
         for part in (*self.servers, *self.programs):
             part.tend()
-        logs.keep_small(self.options.home / "log")
+        self.upkeep.look()
         time.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:

@@ -20,7 +20,11 @@ document.addEventListener("click", (event) => {
   }
   if (event.target.closest("#modal [data-close]")) modal.close();
 });
-document.addEventListener("closedialog", () => modal.close()); // an answer's HX-Trigger may close it
+// A form that was taken and has nothing more to show closes its dialog.
+modal.addEventListener("htmx:afterRequest", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  if (requestConfig.verb === "post" && xhr.status === 204 && !xhr.getResponseHeader("HX-Redirect")) modal.close();
+});
 modal.addEventListener("close", () => {
   modal.replaceChildren();
   if (opener?.isConnected) opener.focus();

@@ -1,23 +1,27 @@
 /* The feed: what changed, in order, and whether this page is still true.
    A socket carries "something new on topic T"; panels and rows are then fetched, so a missed ring costs nothing.
-   Sends {"subscribe": [topics], "cursor": n}; receives {"entries": […], "cursor": n} and {"beat": server ms}.
+   Says {"subscribe": [topics], "cursor": n} and {"ping": t}; hears entries, beats, pongs, resync (apps/feed/consumers.py).
    Tells the page by events on document: "feed" for each entry, "livechange" when the state moves. */
 
-const LIMIT = { stale: 12000, offline: 30000, first: 250, longest: 8000 };
-const topics = new Set(document.body.dataset.topics.split(/[\s,]+/).filter(Boolean));
+const LIMIT = { beat: 6000, offline: 20000, first: 250, longest: 8000, grace: 1500 };
+const CLOSED = { signedOut: 4401, forbidden: 4403, bad: 4400 };
+const KNOWN = /^(queue|fleet|audit|(incident|run|order):[1-9]\d{0,17})$/;
 const light = document.getElementById("live");
 const banner = document.getElementById("banner");
-let cursor = Number(document.body.dataset.cursor) || 0;
+let cursor = Number(document.body.dataset.cursor) || null;
+let topics = [];
 let socket = null;
 let wait = LIMIT.first;
 let heard = Date.now();
-let ahead = Infinity; // smallest client minus server seen: the clocks' difference
-let lag = null;
+let linked = true;
+let serverLag = null;
+let trip = 0;
 let state = "connecting";
 
 function topicsOfPage() {
-  document.querySelectorAll("[data-topic]").forEach((panel) => panel.dataset.topic.split(/\s+/).forEach((name) => topics.add(name)));
-  return [...topics];
+  const named = [document.body.dataset.topics, ...[...document.querySelectorAll("[data-topic]")].map((panel) => panel.dataset.topic)];
+  const found = [...new Set(named.join(" ").split(/\s+/))].filter((name) => KNOWN.test(name));
+  return found.length ? found.slice(0, 20) : ["queue"];
 }
 
 function connect() {
@@ -25,48 +29,56 @@ function connect() {
   socket = new WebSocket(`${scheme}//${location.host}/ws/feed/`);
   socket.addEventListener("open", subscribe);
   socket.addEventListener("message", (event) => receive(JSON.parse(event.data)));
-  socket.addEventListener("close", again);
+  socket.addEventListener("close", (event) => again(event.code));
+}
+
+function say(message) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
 }
 
 function subscribe() {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ subscribe: topicsOfPage(), cursor }));
+  topics = topicsOfPage();
+  say({ subscribe: topics, cursor });
+  say({ ping: performance.now() });
 }
 
-function again() {
+function again(code) {
   socket = null;
-  setTimeout(connect, wait * (0.75 + Math.random() / 2));
-  wait = Math.min(wait * 2, LIMIT.longest);
+  if (code === CLOSED.signedOut) { location.reload(); return; }
+  if (code !== CLOSED.forbidden && code !== CLOSED.bad) {
+    setTimeout(connect, wait * (0.75 + Math.random() / 2));
+    wait = Math.min(wait * 2, LIMIT.longest);
+  }
   judge();
 }
 
 function receive(message) {
   heard = Date.now();
   wait = LIMIT.first;
-  if (message.beat) measure(Number(message.beat));
-  if (message.entries) {
-    message.entries.forEach(deliver);
-    const last = message.entries.at(-1);
-    if (last?.at) measure(typeof last.at === "number" ? last.at : Date.parse(last.at));
-  }
-  if (message.cursor) cursor = Math.max(cursor, message.cursor);
+  if (message.link !== undefined) linked = message.link;
+  if (message.pong !== undefined) trip = (performance.now() - message.pong) / 2;
+  if (message.lag_ms !== undefined) serverLag = message.lag_ms;
+  if (message.resync) renew();
+  message.entries?.forEach(deliver);
+  if (message.cursor !== undefined) cursor = message.cursor;
   judge();
 }
 
-function measure(sent) {
-  const apart = Date.now() - sent;
-  ahead = Math.min(ahead, apart);
-  lag = Math.max(0, apart - ahead);
-}
-
 function deliver(entry) {
-  if (entry.id <= cursor && entry.id) return;
-  cursor = Math.max(cursor, entry.id || 0);
   document.dispatchEvent(new CustomEvent("feed", { detail: entry }));
   entry.topics.forEach(ring);
 }
 
-/* ── panels: one request at a time each, and never under a person who types ── */
+/* Entries were left out: the page is made anew as soon as nobody is in the middle of something. */
+function renew() {
+  const busy = document.getElementById("modal")?.open || document.activeElement?.matches("input, textarea, select");
+  if (busy) setTimeout(renew, 2000);
+  else location.reload();
+}
+
+/* ── panels: the first ring at once, the next after a rest, and never under a person who types ── */
 const due = new Set();
+const ready = new WeakMap();
 
 function ring(topic) {
   document.querySelectorAll(`[data-topic~="${CSS.escape(topic)}"]`).forEach((panel) => due.add(panel));
@@ -76,8 +88,9 @@ function ring(topic) {
 function refresh() {
   for (const panel of due) {
     if (!panel.isConnected) due.delete(panel);
-    else if (!panel.classList.contains("htmx-request") && !typing(panel)) {
+    else if (!panel.classList.contains("htmx-request") && !typing(panel) && (ready.get(panel) ?? 0) <= performance.now()) {
       due.delete(panel);
+      ready.set(panel, performance.now() + (Number(panel.dataset.rest) || 400));
       window.htmx?.trigger(panel, "refresh");
     }
   }
@@ -88,12 +101,14 @@ function typing(panel) {
   return panel.contains(held) && held.matches("input:not([type=radio],[type=checkbox]), textarea, select");
 }
 
-document.addEventListener("htmx:afterSettle", () => setTimeout(refresh));
+setInterval(refresh, 100);
 document.addEventListener("htmx:afterSwap", () => {
-  const before = topics.size;
-  if (topicsOfPage().length > before) subscribe();
+  if (topicsOfPage().some((name) => !topics.includes(name))) subscribe();
 });
-document.addEventListener("focusout", () => setTimeout(refresh));
+document.addEventListener("htmx:afterRequest", (event) => {
+  // What a person did shows at once even while the feed is away.
+  if (state !== "live" && event.detail.successful && event.detail.requestConfig.verb !== "get") topicsOfPage().forEach(ring);
+});
 
 /* ── the state, in one word and a number ── */
 const WORD = { live: "Live", stale: "Stale", offline: "Offline", connecting: "Connecting" };
@@ -101,13 +116,15 @@ const WORD = { live: "Live", stale: "Stale", offline: "Offline", connecting: "Co
 function judge() {
   const silent = Date.now() - heard;
   const open = socket?.readyState === WebSocket.OPEN;
-  let next = open && silent < LIMIT.stale ? "live" : silent < LIMIT.offline ? "stale" : "offline";
-  if (!open && state === "connecting" && silent < 3000) next = "connecting";
-  if (!open && state === "live" && silent < 1500) next = "live"; // a short break that heals is no news
+  let next = silent >= LIMIT.offline ? "offline" : "stale";
+  if (open && linked && silent < LIMIT.beat) next = "live";
+  else if (state === "connecting" && silent < LIMIT.beat) next = "connecting";
+  else if (state === "live" && linked && silent < LIMIT.grace) next = "live"; // a short break that heals is no news
   if (next !== state) show(next);
-  const number = light.querySelector("[data-lag]");
-  number.textContent = next === "live" ? (lag === null ? "" : `${Math.round(lag).toLocaleString("en")} ms`) : next === "connecting" ? "" : span(silent);
-  banner.querySelectorAll('[data-slot="lag"]').forEach((slot) => { slot.textContent = span(silent); });
+  const behind = linked ? silent : Math.max(silent, serverLag ?? 0);
+  const shown = { live: serverLag === null ? "" : `${Math.max(1, Math.round(serverLag + trip)).toLocaleString("en")} ms`, connecting: "" };
+  light.querySelector("[data-lag]").textContent = shown[next] ?? span(behind);
+  banner.querySelectorAll('[data-slot="lag"]').forEach((slot) => { slot.textContent = span(behind); });
 }
 
 function show(next) {
@@ -132,5 +149,6 @@ banner.addEventListener("click", (event) => {
   if (event.target.closest("[data-retry]")) { wait = LIMIT.first; if (socket) socket.close(); else connect(); }
 });
 window.addEventListener("online", () => { if (!socket) connect(); });
-setInterval(judge, 1000);
+setInterval(judge, 500);
+setInterval(() => say({ ping: performance.now() }), 5000);
 connect();

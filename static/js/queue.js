@@ -25,24 +25,22 @@ document.addEventListener("feed", ({ detail: entry }) => {
 });
 
 function incidentOf(entry) {
-  if (!entry.kind?.startsWith("incident.")) return null;
-  const subject = entry.subject;
-  if (Array.isArray(subject)) return Number(subject[1]);
-  if (typeof subject === "string") return Number(subject.split(":").at(-1));
-  return Number(subject?.id ?? entry.subject_id) || null;
+  const [kind, id] = entry.subject;
+  return kind === "incident" ? id : null;
 }
 
 async function load() {
   if (loading || !wanted.size) return;
   loading = true;
+  const began = performance.now();
   const ids = [...wanted].slice(0, 100);
   ids.forEach((id) => wanted.delete(id));
   try {
     const answer = await fetch(`${list.dataset.rowsUrl}?ids=${ids.join(",")}`, { headers: { "HX-Request": "true" } });
     if (answer.ok) take(await answer.text());
   } finally {
-    loading = false;
-    if (wanted.size) load();
+    const rest = Math.min(2000, Math.max(50, 2 * (performance.now() - began))); // a flood is taken in larger steps
+    setTimeout(() => { loading = false; load(); }, rest);
   }
 }
 

@@ -19,20 +19,45 @@ function dress(value, key = "") {
   return LABEL.has(key) ? harmless(value) : value;
 }
 
+const axes = (layout, letter) => Object.keys(layout).filter((name) => new RegExp(`^${letter}axis\\d*$`).test(name));
+
+/* Names of the lanes stand left, where Plotly would put tick labels to the right. */
+function names(layout) {
+  return axes(layout, "y").filter((name) => layout[name].ticktext?.length === 1).map((name) => ({
+    xref: "paper", yref: "paper", x: 0, xshift: -120, xanchor: "left", yanchor: "middle", align: "left", showarrow: false,
+    y: (layout[name].domain[0] + layout[name].domain[1]) / 2, text: layout[name].ticktext[0],
+    font: { size: 12, color: ink("text-2") },
+  }));
+}
+
+/* A hairline above each lane. */
+function rules(layout) {
+  return axes(layout, "y").filter((name) => layout[name].domain).map((name) => ({
+    type: "line", layer: "below", xref: "paper", yref: "paper", x0: -0.5, x1: 1, y0: layout[name].domain[1], y1: layout[name].domain[1],
+    line: { color: ink("line-1"), width: 1 },
+  }));
+}
+
 function frame(own) {
-  const axis = { gridcolor: ink("chart-grid"), linecolor: ink("line-2"), zeroline: false, fixedrange: false, automargin: false };
+  const axis = { gridcolor: ink("chart-grid"), linecolor: ink("line-2"), zeroline: false };
   const layout = {
+    ...own,
     paper_bgcolor: ink("surface-pane"), plot_bgcolor: ink("surface-pane"),
     font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: ink("chart-axis") },
     hoverlabel: { bgcolor: ink("surface-overlay"), bordercolor: ink("line-2"), font: { color: ink("text-1"), size: 11 }, align: "left" },
-    margin: { l: 136, r: 16, t: 8, b: 28 }, hovermode: "closest", showlegend: false, dragmode: "pan",
-    colorway: ["chart-train", "chart-foreign", "accent", "text-2", "text-3"].map(ink), ...own,
+    margin: { l: 136, r: 16, t: 8, b: 28 }, hovermode: "closest", showlegend: false, dragmode: "pan", barcornerradius: 1.5,
+    annotations: [...(own.annotations ?? []), ...names(own)], shapes: [...rules(own), ...(own.shapes ?? [])],
   };
-  for (const name of Object.keys(layout)) if (/^[xy]axis\d*$/.test(name)) layout[name] = { ...axis, ...layout[name] };
-  layout.xaxis ??= { ...axis };
-  layout.yaxis ??= { ...axis };
-  if (layout.xaxis.type !== "linear") layout.xaxis.tickformat ??= "%H:%M:%S";
+  for (const name of axes(layout, "y")) layout[name] = { ...axis, showline: false, showticklabels: layout[name].ticktext?.length !== 1, ...layout[name] };
+  layout.xaxis = { ...axis, anchor: "free", position: 0, showline: true, tickformat: "%H:%M:%S", hoverformat: "%H:%M:%S.%L", ...layout.xaxis };
   return layout;
+}
+
+/* Words in a bar are read on its colour. */
+function legible(trace) {
+  if (trace.type !== "bar") return trace;
+  const strong = ["$origin-model", "$chart-foreign"].includes(trace.marker?.color);
+  return { ...trace, insidetextfont: { size: 11, color: strong ? "$surface-pane" : "$text-1" } };
 }
 
 const figures = new Map();
@@ -48,7 +73,7 @@ function paint(plot) {
   const figure = figures.get(plot);
   if (!figure || !plot.isConnected) { figures.delete(plot); return; }
   plot.querySelector(".wait")?.remove();
-  window.Plotly.react(plot, dress(figure.data), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
+  window.Plotly.react(plot, dress(figure.data.map(legible)), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
   table(plot, figure.table);
 }
 

@@ -21,6 +21,7 @@ document.addEventListener("toast", (event) => put("t-toast", { text: event.detai
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
   if (status === 401) { location.reload(); return; }
+  if (event.detail.xhr.getResponseHeader("HX-Trigger")?.includes('"toast"')) return; // the server said it better
   const [title, text] = SAID[status] ?? [`Not done, answer ${status}`, "Nothing was changed by this page. What you wrote is kept here."];
   put("t-fail", { title, text }, true);
 });

@@ -43,6 +43,7 @@ for mark in (
 COUNT_STEPS = 14
 GPU_STEPS = 10
 COVERAGE_TICKS = 32
+ROOMS = (15, 20, 25, 30, 40, 50, 60, 80, 100)  # widths that join.css knows
 JOIN_END = 82  # per cent of the width, so that the last label has room
 
 
@@ -93,9 +94,20 @@ def spread(deltas: Sequence[float | None]) -> list[int]:
 
 
 @register.filter
-def places(facts: Sequence[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """Each fact of a join with its place, from its `delta_ms`."""
-    return list(zip(spread([fact.get("delta_ms") for fact in facts]), facts, strict=True))
+def places(facts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each fact of a join with its place, from its `delta_ms`, and the room up to the next one."""
+    ats = spread([fact.get("delta_ms") for fact in facts])
+    ends = [*ats[1:], 100]
+    return [
+        {"at": at, "room": max(room for room in ROOMS if room <= max(ROOMS[0], end - at)), "fact": fact}
+        for at, end, fact in zip(ats, ends, facts, strict=True)
+    ]
+
+
+@register.filter
+def reach(facts: Sequence[dict[str, Any]]) -> int:
+    """How far the thread of a join goes, in per cent of the width."""
+    return max(spread([fact.get("delta_ms") for fact in facts]), default=0)
 
 
 @register.simple_tag

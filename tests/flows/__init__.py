@@ -1,0 +1,1 @@
+"""From end to end, with the real programs."""

@@ -13,12 +13,14 @@ from apps.accounts.models import ApiToken, Theme, User
 from apps.accounts.roles import Role
 from apps.audit.services import By, Subject, record
 from apps.core import transitions
+from apps.feed.services import ring
 
 TOKEN_PREFIX = "snt_"  # noqa: S105 - so that a leaked one is recognised
 TOKEN_DAYS = 365
+PEOPLE = "people"  # the bell at which open sockets look again who their person is
 
 
-class Refused(Exception):  # noqa: N818 - a result more than an error
+class Refused(Exception):
     """The change would leave Sentinel without what it needs; the text says what."""
 
 
@@ -43,6 +45,7 @@ def change_role(person: User, *, role: str, by: User) -> User:
         _keep_an_admin(person)
     if before != role and transitions.moved(person, "role", frm=[before], to=role):
         record("person.changed", by=_person(by), subject=_subject(person), before=before, after=role)
+        ring(PEOPLE)
     return person
 
 

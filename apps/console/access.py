@@ -45,8 +45,7 @@ def page(*rights: Right, methods: tuple[str, ...] = ("GET",)) -> Callable[[View]
         checked.rights = rights  # type: ignore[attr-defined]
         checked.methods = methods  # type: ignore[attr-defined]
         allowed = ("GET", "HEAD") if methods == ("GET",) else methods
-        guarded = never_cache(require_http_methods(allowed)(checked))
-        return guarded
+        return never_cache(require_http_methods(allowed)(checked))
 
     return wrap
 

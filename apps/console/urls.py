@@ -1,5 +1,58 @@
-"""Paths of the people's door."""
+"""Paths of the people's door. Each view says who may use it; a test walks them all by all roles."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from apps.console.views import (
+    audit,
+    fleet,
+    health,
+    incident,
+    orders,
+    people,
+    queue,
+    rules,
+    runs,
+    search,
+    settings,
+)
+
+urlpatterns: list[URLPattern] = [
+    path("", queue.queue_page, name="queue"),
+    path("queue/rows/", queue.queue_rows, name="queue_rows"),
+    path("queue/counts/", queue.queue_counts, name="queue_counts"),
+    path("queue/act/", queue.queue_act, name="queue_act"),
+    path("incidents/<int:pk>/", incident.incident_page, name="incident"),
+    path("incidents/<int:pk>/peek/", incident.incident_peek, name="incident_peek"),
+    path("incidents/<int:pk>/panel/<slug:name>/", incident.incident_panel, name="incident_panel"),
+    path("incidents/<int:pk>/figure/", incident.incident_figure, name="incident_figure"),
+    path("incidents/<int:pk>/act/<slug:act>/", incident.incident_act, name="incident_act"),
+    path("incidents/<int:pk>/annotate/", incident.incident_annotate, name="incident_annotate"),
+    path("incidents/<int:pk>/close/", incident.incident_close, name="incident_close"),
+    path("runs/", runs.runs_page, name="runs"),
+    path("runs/<int:pk>/", runs.run_page, name="run"),
+    path("runs/<int:pk>/panel/<slug:name>/", runs.run_panel, name="run_panel"),
+    path("runs/<int:pk>/figure/", runs.run_figure, name="run_figure"),
+    path("runs/<int:pk>/contain/", orders.contain, name="contain"),
+    path("fleet/", fleet.hosts_page, name="hosts"),
+    path("fleet/<int:pk>/", fleet.host_page, name="host"),
+    path("fleet/panel/<slug:name>/", fleet.hosts_panel, name="hosts_panel"),
+    path("fleet/offer/", fleet.host_offer, name="host_offer"),
+    path("fleet/<int:pk>/revoke/", fleet.host_revoke, name="host_revoke"),
+    path("orders/", orders.orders_page, name="orders"),
+    path("orders/<int:pk>/", orders.order_page, name="order"),
+    path("orders/<int:pk>/panel/", orders.order_panel, name="order_panel"),
+    path("orders/<int:pk>/receipts.json", orders.order_bundle, name="order_bundle"),
+    path("rules/", rules.rules_page, name="rules"),
+    path("audit/", audit.audit_page, name="audit"),
+    path("audit/check/", audit.audit_check, name="audit_check"),
+    path("audit/export/", audit.audit_export, name="audit_export"),
+    path("search/", search.search_page, name="search"),
+    path("settings/", settings.settings_page, name="settings"),
+    path("settings/theme/", settings.settings_theme, name="settings_theme"),
+    path("settings/keys/", settings.settings_keys, name="settings_keys"),
+    path("settings/tokens/", settings.token_make, name="token_make"),
+    path("settings/tokens/<int:pk>/revoke/", settings.token_revoke, name="token_revoke"),
+    path("people/", people.people_page, name="people"),
+    path("people/<int:pk>/", people.person_change, name="person_change"),
+    path("healthz", health.healthz, name="healthz"),
+]

@@ -27,7 +27,7 @@ NOTE_LIMIT = 400
 TEXT_LIMIT = 20_000
 
 
-class Lost(Exception):  # noqa: N818 - a result more than an error
+class Lost(Exception):
     """Somebody else was first: `by` moved it to `now_is`, at `when`."""
 
     def __init__(self, incident: Incident) -> None:
@@ -45,7 +45,7 @@ class Lost(Exception):  # noqa: N818 - a result more than an error
         )
 
 
-class TooLate(Exception):  # noqa: N818 - a result more than an error
+class TooLate(Exception):
     """The ten seconds for taking an act back are over, or somebody acted since."""
 
 

@@ -43,7 +43,7 @@ CROSS JOIN LATERAL (
       AND alert.id < part.high
       AND (span.last_alert_id IS NULL OR alert.id <= span.last_alert_id)
     LIMIT part.top
-  ) AS some
+  ) AS taken
 ) AS few
 WHERE span.incident_id = ANY(%s)
 GROUP BY 1, 2
@@ -53,6 +53,8 @@ _BEYOND = 2**62
 
 def sparklines(incident_ids: Sequence[int]) -> dict[int, list[int]]:
     """For each incident the alerts of the last hour in twelve parts, oldest first."""
+    if not incident_ids:
+        return {}
     now = timezone.now()
     starts = first_since(now - BUCKET * step for step in range(BUCKETS, 0, -1))
     return _counted(incident_ids, [*starts, _BEYOND], [BAR_LIMIT] * BUCKETS)
@@ -60,6 +62,8 @@ def sparklines(incident_ids: Sequence[int]) -> dict[int, list[int]]:
 
 def escalating(incident_ids: Sequence[int]) -> set[int]:
     """Those whose last five minutes brought more than three times what the hour before them did."""
+    if not incident_ids:
+        return set()
     now = timezone.now()
     starts = first_since([now - BUCKET * BUCKETS, now - BUCKET])
     counted = _counted(incident_ids, [*starts, _BEYOND], [BEFORE_LIMIT, RECENT_LIMIT])
@@ -79,8 +83,6 @@ def first_since(moments: Iterable[datetime]) -> list[int]:
 
 
 def _counted(incident_ids: Sequence[int], edges: list[int], tops: list[int]) -> dict[int, list[int]]:
-    if not incident_ids:
-        return {}
     found = {pk: [0] * len(tops) for pk in incident_ids}
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS, [edges[:-1], edges[1:], tops, list(incident_ids)])

@@ -17,8 +17,8 @@ from apps.incidents.selectors import pulse
 
 PAGE = 50
 MANY = 100  # rows that a browser asks for by name at once
+DERIVED = ("new", "escalating", "regressed", "taken")
 COUNT_LIMIT = 1000  # "1000+" from there on
-STATES = ("open", "new", "escalating", "regressed", "ongoing", "closed")
 _NUMBER = re.compile(r"(?:INC-)?0*(\d{1,18})", re.IGNORECASE)
 
 
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"(?:INC-)?0*(\d{1,18})", re.IGNORECASE)
 class Filters:
     """What a person narrowed the queue to; each part is one parameter of the page's address."""
 
-    state: str = "open"
+    state: str = ""  # all open ones, or one of new, escalating, regressed, taken, closed
     level: str = ""  # this and worse
     owner: str = ""  # "me", "none" or a username
     run: int | None = None
@@ -41,19 +41,33 @@ class Counts:
     """How many are where, at most `COUNT_LIMIT` each (`capped` says so)."""
 
     open: int
-    new: int
-    escalating: int
-    regressed: int
-    ongoing: int
-    closed: int
+    states: Counter[str]  # new, escalating, regressed, taken: each open one is in exactly one
+    waiting: int  # nobody took them
+    closed: int  # in the last 24 hours
     capped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the queue."""
+
+    incident: Incident
+    state: str
+    hosts: int
+    host: str | None
+    hours: list[int]  # alerts of the last hour in twelve parts
+
+    @property
+    def group(self) -> str:
+        """Which part of the list it stands in."""
+        return self.incident.status
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Rows in order, and the cursor of those after them (empty at the end)."""
 
-    rows: list[Incident]
+    rows: list[Row]
     after: str
 
 
@@ -63,10 +77,10 @@ def page(filters: Filters, *, user: User, after: str = "", size: int = PAGE) -> 
     found = _closed(rows, after, size) if filters.state == "closed" else _open(rows, after, size)
     more = len(found) > size
     found = found[:size]
-    return Page(rows=dressed(found), after=_cursor(found[-1]) if more else "")
+    return Page(dressed(found), _cursor(found[-1]) if more else "")
 
 
-def by_ids(ids: list[int]) -> list[Incident]:
+def by_ids(ids: list[int]) -> list[Row]:
     """Those rows, closed ones too, dressed as in the queue and in its order."""
     return dressed(
         list(_with_names(Incident.objects.filter(pk__in=ids[:MANY])).order_by("status", "-rank", "-id"))
@@ -75,23 +89,18 @@ def by_ids(ids: list[int]) -> list[Incident]:
 
 def counts(filters: Filters, *, user: User) -> Counts:
     """How many of the matching incidents are in each state."""
-    everything = replace(filters, state="open")
-    slim = matching(everything, user=user, names=False).values_list("pk", "status", "follows_id")
-    found = list(slim.order_by("-rank", "-id")[: COUNT_LIMIT + 1])
-    capped = len(found) > COUNT_LIMIT
-    found = found[:COUNT_LIMIT]
-    hot = pulse.escalating([pk for pk, _, _ in found])
-    tally = Counter(_state(pk, status, follows, hot) for pk, status, follows in found)
+    slim = matching(replace(filters, state=""), user=user, names=False)
+    found = list(slim.order_by("-rank", "-id").values_list("pk", "status", "follows_id")[: COUNT_LIMIT + 1])
+    kept = found[:COUNT_LIMIT]
+    hot = pulse.escalating([pk for pk, *_ in kept])
     day = matching(replace(filters, state="closed"), user=user, names=False)
     closed = day.filter(closed_at__gte=timezone.now() - timedelta(days=1)).order_by("-closed_at")
     return Counts(
-        open=len(found),
-        new=tally["new"],
-        escalating=tally["escalating"],
-        regressed=tally["regressed"],
-        ongoing=tally["ongoing"],
+        open=len(kept),
+        states=Counter(_state(*row, hot) for row in kept),
+        waiting=sum(status == Status.NEW for _, status, _ in kept),
         closed=len(closed.values_list("pk")[:COUNT_LIMIT]),
-        capped=capped,
+        capped=len(found) > COUNT_LIMIT,
     )
 
 
@@ -110,15 +119,26 @@ def matching(filters: Filters, *, user: User, names: bool = True) -> QuerySet[In
     return _with_names(rows) if names else rows
 
 
-def dressed(rows: list[Incident]) -> list[Incident]:
-    """The rows with `state` (new, ongoing, escalating, regressed, closed) and `spark`."""
+def dressed(rows: list[Incident]) -> list[Row]:
+    """The rows with what time decides about them: their state and how fast alerts come."""
     ids = [row.pk for row in rows]
-    hot = pulse.escalating(ids) if ids else set()
-    lines = pulse.sparklines(ids) if ids else {}
-    for row in rows:
-        row.state = _state(row.pk, row.status, row.follows_id, hot)  # type: ignore[attr-defined]
-        row.spark = lines.get(row.pk, [])  # type: ignore[attr-defined]
-    return rows
+    states, lines = states_of(rows), pulse.sparklines(ids)
+    return [
+        Row(
+            incident=row,
+            state=states[row.pk],
+            hosts=row.host_count,  # type: ignore[attr-defined]
+            host=row.host_name,  # type: ignore[attr-defined]
+            hours=lines[row.pk],
+        )
+        for row in rows
+    ]
+
+
+def states_of(rows: list[Incident]) -> dict[int, str]:
+    """Where each incident stands, by its id."""
+    hot = pulse.escalating([row.pk for row in rows])
+    return {row.pk: _state(row.pk, row.status, row.follows_id, hot) for row in rows}
 
 
 def _state(pk: int, status: str, follows: int | None, hot: set[int]) -> str:
@@ -128,12 +148,12 @@ def _state(pk: int, status: str, follows: int | None, hot: set[int]) -> str:
         return "escalating"
     if follows:
         return "regressed"
-    return "new" if status == Status.NEW else "ongoing"
+    return "new" if status == Status.NEW else "taken"
 
 
 def _derived(rows: QuerySet[Incident], state: str) -> QuerySet[Incident]:
     """Only those in a state that time decides: the open ones are looked at, as many as are counted."""
-    if state not in ("new", "escalating", "regressed", "ongoing"):
+    if state not in DERIVED:
         return rows
     near = rows.order_by("-rank", "-id").values_list("pk", "status", "follows_id")[:COUNT_LIMIT]
     found = list(near)
@@ -171,9 +191,12 @@ def _written(text: str) -> Q:
 
 
 def _with_names(rows: QuerySet[Incident]) -> QuerySet[Incident]:
-    hosts = IncidentHost.objects.filter(incident=OuterRef("pk")).order_by().values("incident")
-    number = Subquery(hosts.annotate(n=Count("pk")).values("n"))
-    return rows.select_related("run", "owner").annotate(host_count=Coalesce(number, 0))
+    hosts = IncidentHost.objects.filter(incident=OuterRef("pk"))
+    number = hosts.order_by().values("incident").annotate(n=Count("pk")).values("n")
+    return rows.select_related("run", "owner").annotate(
+        host_count=Coalesce(Subquery(number), 0),
+        host_name=Subquery(hosts.order_by("pk").values("host__name")[:1]),
+    )
 
 
 def _open(rows: QuerySet[Incident], after: str, size: int) -> list[Incident]:

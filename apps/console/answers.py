@@ -1,0 +1,19 @@
+"""Short answers to a browser's acts."""
+
+import json
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.incidents.services import Lost
+
+
+def toast(text: str, *, status: int = 204, **events: object) -> HttpResponse:
+    """Nothing to swap; the page says `text`."""
+    return HttpResponse(
+        status=status, headers={"HX-Trigger": json.dumps({"toast": {"text": text}, **events})}
+    )
+
+
+def lost(request: HttpRequest, error: Lost) -> HttpResponse:
+    """Somebody else was first: 409, and who it was."""
+    return toast(error.says, status=409)

@@ -1,0 +1,64 @@
+"""Curves where things are too many to draw one by one, and shares of GPUs."""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Avg, Count, F, Func, QuerySet, Value
+from django.db.models.fields import DateTimeField, DurationField
+
+from apps.console.charts.lanes import Window, stamp
+from apps.telemetry.models import GpuSample
+
+BINS = 120
+
+
+def per_bin(rows: QuerySet[Any], at: str, window: Window) -> dict[str, Any]:
+    """How many of `rows` began in each of `BINS` parts of the window, scaled to the highest."""
+    inside = rows.filter(**{f"{at}__gte": window.start, f"{at}__lte": window.end})
+    found = list(
+        inside.annotate(bin=_bin(at, window)).order_by("bin").values_list("bin").annotate(n=Count("pk"))
+    )
+    top = max((count for _, count in found), default=1)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "line": {"shape": "hv", "width": 1, "color": "$chart-other"},
+        "fill": "tozeroy",
+        "fillcolor": "$chart-other",
+        "x": [stamp(moment) for moment, _ in found],
+        "y": [round(100 * count / top, 1) for _, count in found],
+        "hovertext": [f"{count:,} began" for _, count in found],
+        "hoverinfo": "text",
+    }
+
+
+def gpu_shares(rows: QuerySet[GpuSample], window: Window) -> list[dict[str, Any]]:
+    """Mean use of each process over the GPUs it held: those of a run in blue, all others in orange."""
+    shares = rows.annotate(bin=_bin("occurred_at", window)).order_by("bin").values_list("bin", "run_id")
+    sums: dict[bool, dict[Any, float]] = {True: defaultdict(float), False: defaultdict(float)}
+    for moment, run, share in shares.annotate(share=Avg("sm_percent")):
+        sums[run is not None][moment] += share or 0.0
+    names = {True: ("training", "$chart-train"), False: ("foreign", "$chart-foreign")}
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "stackgroup": "gpu",
+            "name": names[known][0],
+            "line": {"width": 0.5, "color": names[known][1]},
+            "fillcolor": names[known][1],
+            "x": [stamp(moment) for moment in points],
+            "y": [round(min(100.0, share), 1) for share in points.values()],
+            "hovertext": [f"{names[known][0]} {share:.0f} %" for share in points.values()],
+            "hoverinfo": "text",
+        }
+        for known, points in sums.items()
+        if points
+    ]
+
+
+def _bin(at: str, window: Window) -> Func:
+    width = Value(timedelta(seconds=window.seconds / BINS), output_field=DurationField())
+    origin = Value(window.start, output_field=DateTimeField())
+    return Func(width, F(at), origin, function="date_bin", output_field=DateTimeField())

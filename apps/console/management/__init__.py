@@ -1,0 +1,1 @@
+"""Commands of the people's door."""

@@ -1,0 +1,1 @@
+"""What each fragment of a page is given: one function a fragment, named as its template."""

@@ -1,0 +1,43 @@
+"""One incident while a page about it is made: what several of its fragments need is read once."""
+
+from functools import cached_property
+
+from apps.detection.models import Alert
+from apps.fleet.models import Host
+from apps.incidents.models import Incident
+from apps.incidents.selectors import alerts, join, queue
+from apps.telemetry.models import Process
+
+
+class Case:
+    """Lazy reads around `incident`."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+
+    @cached_property
+    def rows(self) -> list[Alert]:
+        """The first and last alerts."""
+        return alerts.near(self.incident)
+
+    @cached_property
+    def join(self) -> join.Join:
+        """The strongest tie, drawn for its key alert."""
+        return join.of(self.incident, self.rows)
+
+    @cached_property
+    def state(self) -> str:
+        """Where it stands."""
+        return queue.states_of([self.incident])[self.incident.pk]
+
+    @cached_property
+    def hosts(self) -> list[Host]:
+        """The hosts in it, by name."""
+        return list(Host.objects.filter(pk__in=self.incident.hosts.values("host")).order_by("name"))
+
+    @cached_property
+    def processes(self) -> list[Process]:
+        """Processes that raised alerts, the one of the join first."""
+        first = [self.join.alert.process] if self.join.alert and self.join.alert.process else []
+        rest = [row.process for row in self.rows if row.process]
+        return list({row.pk: row for row in first + rest}.values())

@@ -1,0 +1,165 @@
+"""Fragments of the run page."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Max
+from django.utils import timezone
+
+from apps.attribution.models import Attribution
+from apps.console.panels import orders as order_lists
+from apps.detection.models import Alert
+from apps.fleet.choices import AgentState
+from apps.fleet.health import health
+from apps.fleet.models import HostAgent, Placement, TrainingRun
+from apps.incidents.models import Incident
+from apps.incidents.selectors import queue
+from apps.response.models import ContainmentOrder
+from apps.telemetry.models import GpuSample, Process, ToolCall
+
+Context = dict[str, Any]
+CALLS = 60
+COUNT_LIMIT = 100_000
+LINEAGE = 6
+GPU_FRESH = timedelta(minutes=2)
+
+
+def head(run: TrainingRun) -> Context:
+    """Name, marks, and where it comes from."""
+    return {"run": run, "hosts": run.placements.count(), "lineage": _lineage(run)}
+
+
+def stats(run: TrainingRun) -> Context:
+    """Six figures; what is not known is a gap in words."""
+    processes = Process.objects.filter(run=run, ended_at=None).count()
+    agents = HostAgent.objects.filter(host__placements__run=run, state=AgentState.ACTIVE)
+    heard = agents.aggregate(at=Max("last_seen_at"))["at"]
+    return {
+        "stats": [
+            _stat("Step", run.global_step, gap="not told by the run"),
+            _stat("Episodes", run.episodes.count() or None, gap="no trace yet"),
+            _stat("Tool calls", _few(ToolCall.objects.filter(run=run)) or None, gap="no trace yet"),
+            _stat("Processes", processes, unit="now"),
+            _stat("Alerts", _few(Alert.objects.filter(run=run))),
+            _stat("Last heard", heard and f"{heard:%H:%M:%S}", unit="UTC", gap="never"),
+        ]
+    }
+
+
+def calls(run: TrainingRun) -> Context:
+    """Tool calls, newest first, each with the alerts that were joined to it."""
+    rows = list(ToolCall.objects.filter(run=run).order_by("-started_at")[: CALLS + 1])
+    shown = rows[:CALLS]
+    joined: dict[int, list[Context]] = {}
+    found = Attribution.objects.filter(tool_call__in=shown, superseded_at=None).select_related("alert")
+    for row in found.order_by("-alert__rule__level", "alert_id")[:500]:
+        rests = ", ".join(str(item.get("matcher", "")) for item in row.basis[:3] if isinstance(item, dict))
+        hit = {"alert": row.alert, "delta_ms": row.delta_ms, "rests_on": rests}
+        joined.setdefault(row.tool_call_id or 0, []).append(hit)
+    return {
+        "calls": [
+            {"call": call, "number": None, "took_ms": _took(call), "alerts": joined.get(call.pk, [])}
+            for call in shown
+        ],
+        "calls_cut": len(rows) - len(shown),
+    }
+
+
+def placements(run: TrainingRun) -> Context:
+    """Its hosts, and who holds which GPU there."""
+    rows = list(Placement.objects.filter(run=run).select_related("host").order_by("host__name"))
+    hosts = [row.host_id for row in rows]
+    agents = {it.host_id: it for it in HostAgent.objects.filter(host__in=hosts, state=AgentState.ACTIVE)}
+    alive = dict(
+        Process.objects.filter(run=run, ended_at=None)
+        .order_by()
+        .values("host")
+        .annotate(n=Count("pk"))
+        .values_list("host", "n")
+    )
+    return {
+        "placements": [
+            {
+                "placement": row,
+                "state": health(agents.get(row.host_id)).value,
+                "processes": alive.get(row.host_id, 0),
+                "gpus": _gpus(run, row.host_id),
+            }
+            for row in rows
+        ]
+    }
+
+
+def orders(run: TrainingRun) -> Context:
+    """What was ordered."""
+    return {"orders": order_lists.listed(ContainmentOrder.objects.filter(run=run).order_by("-id"))}
+
+
+def incidents(run: TrainingRun) -> Context:
+    """Its incidents, newest first."""
+    rows = list(Incident.objects.filter(run=run).select_related("run").order_by("-id")[:20])
+    states = queue.states_of(rows)
+    return {"incidents": [{"incident": row, "state": states[row.pk]} for row in rows]}
+
+
+def ladder(run: TrainingRun) -> Context:
+    """The way to an order."""
+    live = list(Placement.objects.filter(run=run, ended_at=None))
+    gpus = sum(len(row.gpus) for row in live)
+    return {"run": run, "ladder": {"run": run, "hosts": len(live), "gpus": gpus or None, "incident": None}}
+
+
+PANELS: dict[str, Callable[[TrainingRun], Context]] = {
+    "head": head,
+    "stats": stats,
+    "calls": calls,
+    "placements": placements,
+    "orders": orders,
+    "incidents": incidents,
+    "ladder": ladder,
+}
+
+
+def whole(run: TrainingRun) -> Context:
+    """Everything that the page shows at once."""
+    context: Context = {"gpu_measured": GpuSample.objects.filter(run=run).exists()}
+    for panel in PANELS.values():
+        context |= panel(run)
+    return context
+
+
+def _lineage(run: TrainingRun) -> list[Context]:
+    if not run.lineage:
+        return []
+    rows = TrainingRun.objects.filter(lineage=run.lineage, pk__lte=run.pk).annotate(n=Count("incidents"))
+    line = list(rows.order_by("-pk")[:LINEAGE])[::-1]
+    return [{"run": row, "incidents": row.n, "current": row.pk == run.pk} for row in line] if line[1:] else []
+
+
+def _gpus(run: TrainingRun, host_id: int) -> list[Context]:
+    """Each GPU with its newest holders; somebody else's process on it is drawn as foreign."""
+    since = timezone.now() - GPU_FRESH
+    rows = GpuSample.objects.filter(host=host_id, occurred_at__gte=since).order_by("gpu_uuid", "-occurred_at")
+    found: dict[str, Context] = {}
+    for row in rows[:2_000]:
+        gpu = found.setdefault(
+            row.gpu_uuid, {"share": row.sm_percent, "foreign": False, "title": row.gpu_uuid}
+        )
+        gpu["foreign"] = gpu["foreign"] or row.run_id != run.pk
+    return list(found.values())
+
+
+def _few(rows: Any) -> int:
+    return len(rows.order_by().values_list("pk")[:COUNT_LIMIT])
+
+
+def _stat(word: str, value: Any, *, unit: str = "", gap: str = "") -> Context:
+    shown = f"{value:,}" if isinstance(value, int) else value
+    if value == COUNT_LIMIT:
+        shown = f"{COUNT_LIMIT:,}+"
+    return {"word": word, "value": shown, "unit": unit, "gap": gap}
+
+
+def _took(call: ToolCall) -> float | None:
+    return (call.ended_at - call.started_at).total_seconds() * 1000 if call.ended_at else None

@@ -1,0 +1,129 @@
+"""The join: tool call, process, connection, alert; in order of time, with what it rests on."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from apps.attribution.choices import Origin
+from apps.attribution.models import Attribution
+from apps.detection.models import Alert
+from apps.incidents.models import Incident
+from apps.incidents.selectors import alerts
+from apps.telemetry.models import Connection, Process, ToolCall
+
+UNSEEN = "Not looked at yet: the alert was stored, the join has not run."
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One knot of the thread. `what` is hostile text."""
+
+    kind: str  # call | process | connection | alert
+    at: datetime
+    delta_ms: float
+    label: str
+    what: Any
+    row: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One way it may have come about, and the facts for and against it."""
+
+    origin: str
+    label: str
+    strength: int | None  # None: nothing was found that says anything about it
+    supports: list[str] = field(default_factory=list)
+    against: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """What the incident's strongest tie looks like, and what is missing from it."""
+
+    alert: Alert | None
+    attribution: Attribution | None
+    facts: list[Fact]
+    basis: list[dict[str, Any]]
+    missing: list[str]
+    clock_error_ms: float | None
+    hypotheses: list[Hypothesis]
+
+    @property
+    def end_to_end_ms(self) -> float | None:
+        """From the first knot to the last."""
+        return self.facts[-1].delta_ms if len(self.facts) > 1 else None
+
+    @property
+    def joined(self) -> bool:
+        """Whether a tool call stands at the beginning."""
+        return bool(self.facts) and self.facts[0].kind == "call"
+
+
+def of(incident: Incident, rows: list[Alert] | None = None) -> Join:
+    """The join of `incident`, drawn for its key alert."""
+    rows = alerts.near(incident) if rows is None else rows
+    alert = alerts.key_alert(rows)
+    found = alerts.current(alert) if alert else None
+    return Join(
+        alert=alert,
+        attribution=found,
+        facts=thread(alert, found.tool_call if found else None) if alert else [],
+        basis=list(found.basis) if found else [],
+        missing=[str(item) for item in found.missing] if found else [UNSEEN],
+        clock_error_ms=found.clock_error_ms if found else None,
+        hypotheses=hypotheses(rows, incident),
+    )
+
+
+def thread(alert: Alert, call: ToolCall | None) -> list[Fact]:
+    """The knots in order of time; the first is the origin of all the deltas."""
+    knots: list[tuple[str, datetime, str, Any, Any]] = [("alert", alert.occurred_at, alert.title, "", alert)]
+    if alert.connection:
+        knots.append(_connection(alert.connection))
+    if alert.process:
+        knots.append(_process(alert.process))
+    if call:
+        knots.append(("call", call.started_at, f"Tool call {call.name}", call.arguments, call))
+    order = {"call": 0, "process": 1, "connection": 2, "alert": 3}
+    knots.sort(key=lambda knot: order[knot[0]])
+    origin = knots[0][1]
+    return [Fact(kind, at, (at - origin).total_seconds() * 1000, *rest) for kind, at, *rest in knots]
+
+
+def hypotheses(rows: list[Alert], incident: Incident) -> list[Hypothesis]:
+    """The model, someone with access, an outside party: each with its facts for and against."""
+    found = [current for row in rows if (current := alerts.current(row))]
+    labels = {
+        Origin.MODEL: "The model did it",
+        Origin.OPERATOR: "Someone with access",
+        Origin.EXTERNAL: "An outside party",
+    }
+    return [_hypothesis(origin, label, found, incident) for origin, label in labels.items()]
+
+
+def _hypothesis(origin: Origin, label: str, found: list[Attribution], incident: Incident) -> Hypothesis:
+    mine = [row for row in found if row.origin == origin]
+    strongest = max(mine, key=lambda row: row.strength, default=None)
+    facts = [item for row in mine for item in row.basis if isinstance(item, dict)]
+    strength = strongest.strength if strongest else None
+    return Hypothesis(
+        origin=origin.value,
+        label=label,
+        strength=incident.confidence if incident.origin == origin else strength,
+        supports=_said(facts, against=False),
+        against=_said(facts, against=True),
+    )
+
+
+def _said(facts: list[dict[str, Any]], *, against: bool) -> list[str]:
+    says = (str(item.get("says", "")) for item in facts if bool(item.get("against")) is against)
+    return list(dict.fromkeys(filter(None, says)))
+
+
+def _process(row: Process) -> tuple[str, datetime, str, Any, Any]:
+    return "process", row.started_at, f"Process {row.pid}", row.argv or row.exe, row
+
+
+def _connection(row: Connection) -> tuple[str, datetime, str, Any, Any]:
+    return "connection", row.opened_at, "Connection", row.remote or row.local, row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 OBSERVER_STOP_S = 5.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
+URGENT_NICE = -10
 
 
 class Observing:
@@ -57,10 +59,18 @@ class Observing:
             self._stop.wait(wait)
 
 
+def go_first() -> None:
+    """A stop waits for nobody: not for a busy host, and no thread here for another's turn at Python."""
+    sys.setswitchinterval(0.0002)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, URGENT_NICE)
+
+
 def run(state: State) -> None:
     """Runs until SIGTERM or SIGINT."""
     state.prepare()
     lock = state.lock()
+    go_first()
     warden = Warden(state)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: warden.stop())

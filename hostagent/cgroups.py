@@ -124,8 +124,8 @@ class Cgroup:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                # Bounded, so that a notice that never comes costs one look more and not the deadline
-                poller.poll(min(left, 0.1) * 1000)
+                # Bounded, because the kernel holds a second notice back for 10 ms after the first
+                poller.poll(min(left, 0.005) * 1000)
         except OSError:
             return False
         finally:

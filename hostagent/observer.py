@@ -141,4 +141,5 @@ def start(name: str, work: Callable[[], object]) -> threading.Thread:
 
 def main(state: State, *, parent: int) -> None:
     linux.die_with_parent(parent)
+    os.setpriority(os.PRIO_PROCESS, 0, 0)  # the kill path goes first; this half is a process like any other
     Observer(state).run()

@@ -47,9 +47,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Known:
-    """Taken before and carried out or in hand: nothing to do."""
-
-    order_id: int
+    """Taken before, and carried out or in hand: nothing to do."""
 
 
 Verdict = OrderPayload | Forged | Refusal | Known
@@ -62,9 +60,12 @@ class Judge:
         self._identity = identity
         self._server_key = server_key
         self._journal = journal
+        self._taken: set[object] = set()
 
     def judge(self, signed: object, *, now_ms: float) -> Verdict:
         """Takes the order into the journal if it is to be carried out; says why not otherwise."""
+        if isinstance(signed, dict) and signed.get("payload") in self._taken:
+            return Known()  # listed until its last receipt has arrived; a signature costs milliseconds
         text = self._authentic(signed)
         if isinstance(text, Forged):
             return text
@@ -74,13 +75,15 @@ class Judge:
         known = self._journal.knows(order["order_id"])
         if known is not None:
             if known == text:
-                return Known(order["order_id"])
+                self._taken.add(text)
+                return Known()
             return Refusal(order, "REFUSED", "another order was already taken under this number")
         refusal = self._refusal(order, now_ms)
         if refusal is not None:
             return refusal
         if not self._journal.take(order["order_id"], order["nonce"], text):
             return Refusal(order, "REFUSED", "the nonce was used before: a replayed order")
+        self._taken.add(text)
         return order
 
     def _authentic(self, signed: object) -> str | Forged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 from functools import partial
@@ -53,6 +54,23 @@ def make_keys(stage: Stage) -> Path:
     return home / "config"
 
 
+def client_argv(stage: Stage) -> list[str]:
+    """`ssh` with nothing of the user's own: no config, no known hosts, one key."""
+    return [
+        *("ssh", "-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+        *("-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-i", f"{stage.folder}/client_key"),
+        *("-p", str(stage.sshd_port), f"{stage.login}@{LOOPBACK}"),
+    ]
+
+
+def lets_in(stage: Stage) -> bool:
+    """The login works: its forced command answers 1, where ssh itself would answer 255."""
+    asked = subprocess.run(
+        client_argv(stage), stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False
+    )
+    return asked.returncode == 1
+
+
 def start(stage: Stage) -> subprocess.Popen[bytes]:
     """The sshd runs in the foreground of its own and ends with whoever started it."""
     sshd = find_sshd()
@@ -64,6 +82,7 @@ def start(stage: Stage) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=(stage.path / "sshd.log").open("wb"),
         user=stage.login if os.geteuid() == 0 else None,
+        group=pwd.getpwnam(stage.login).pw_gid if os.geteuid() == 0 else None,
         extra_groups=[] if os.geteuid() == 0 else None,
         preexec_fn=partial(linux.die_with_parent, os.getpid()),
     )

@@ -13,7 +13,7 @@ import threading
 
 from hostagent import linux
 from hostagent.drill import openssh, pool
-from hostagent.drill.stage import LOOPBACK, Stage, load
+from hostagent.drill.stage import LOOPBACK, Stage, fall_back, load
 from hostagent.drill.standin_server import StandinServer
 
 CALL_EVERY_S = 3.0
@@ -27,11 +27,8 @@ def play(stage: Stage) -> None:
         signal.signal(number, lambda *_: stop.set())
     pool.start(stage.pool_port)
     doors = [socket.create_server((LOOPBACK, port)) for port in stage.open_ports]
-    sshd: subprocess.Popen[bytes] | None = None
-    if stage.openssh:
-        sshd = openssh.start(stage)
-        wait_listening(stage.sshd_port)
-    else:
+    sshd = open_sshd(stage) if stage.openssh else None
+    if sshd is None:
         StandinServer(stage).start()
     sys.stdout.write(READY + "\n")
     sys.stdout.flush()
@@ -42,6 +39,26 @@ def play(stage: Stage) -> None:
     if sshd is not None:
         sshd.terminate()
         sshd.wait(5)
+
+
+def open_sshd(stage: Stage) -> subprocess.Popen[bytes] | None:
+    """A real sshd that lets the drill's login in; None when this host's OpenSSH will not have it."""
+    try:
+        sshd = openssh.start(stage)
+    except (OSError, subprocess.SubprocessError) as error:
+        fall_back(stage, f"OpenSSH could not be set up: {error}")
+        return None
+    try:
+        wait_listening(stage.sshd_port)
+        if openssh.lets_in(stage):
+            return sshd
+        why = "this host's sshd refuses the drill's login"
+    except (OSError, subprocess.SubprocessError) as error:
+        why = f"this host's sshd does not serve: {error}"
+    sshd.kill()
+    sshd.wait()
+    fall_back(stage, why)
+    return None
 
 
 def wait_listening(port: int) -> None:

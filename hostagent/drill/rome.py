@@ -22,16 +22,15 @@ def play(state: State, *, seconds: float, say: Callable[[str], None]) -> int:
     """The drill has been played to its end, or to its being killed; nothing of it is left."""
     scene = stage.build(seconds=seconds)
     name = f"drill-rome-{secrets.token_hex(2)}"
-    say(f"{name}: tunnel by {scene.tunnel}")
-    beyond = raise_curtain(scene)
     try:
-        code = launch(state, program(scene, name), on_started=lambda run: say(started(run)))
-    finally:
-        beyond.terminate()
+        beyond = raise_curtain(scene)
         try:
-            beyond.wait(10)
-        except subprocess.TimeoutExpired:
-            beyond.kill()
+            scene = stage.load(scene.folder)  # the outside may have found that OpenSSH does not serve here
+            say(f"{name}: tunnel by {scene.tunnel}")
+            code = launch(state, program(scene, name), on_started=lambda run: say(started(run)))
+        finally:
+            lower_curtain(beyond)
+    finally:
         stage.strike(scene)
     say(f"{name}: over ({'stopped from outside' if code else 'played to its end'})")
     return 0
@@ -60,6 +59,15 @@ def raise_curtain(scene: stage.Stage) -> subprocess.Popen[bytes]:
         beyond.kill()
         raise OSError("the drill's outside did not come up; its messages are above")
     return beyond
+
+
+def lower_curtain(beyond: subprocess.Popen[bytes]) -> None:
+    beyond.terminate()
+    try:
+        beyond.wait(10)
+    except subprocess.TimeoutExpired:
+        beyond.kill()
+        beyond.wait()
 
 
 def started(run: Run) -> str:

@@ -16,6 +16,7 @@ LOOPBACK = "127.0.0.1"
 SSHD_PLACES = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/libexec/sshd")
 ENV_STAGE = "SENTINEL_DRILL_STAGE"
 STAGE_FILE = "stage.json"
+THROWAWAY = ("games", "news", "uucp", "daemon", "bin")
 STOP_FILE = "stop"
 
 
@@ -100,18 +101,32 @@ def why_no_openssh() -> str:
 
 
 def throwaway_login() -> str:
-    """Root's drill lets its sshd run as the user that owns nothing; anybody else's as that person."""
-    return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    """Root's drill lets its sshd run as an account that owns nothing; anybody else's as that person.
+
+    Not `nobody`: where systemd answers for it the account counts as locked, and sshd refuses it.
+    """
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    known = {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid}
+    return next((name for name in THROWAWAY if name in known), "nobody")
 
 
 def put_programs(stage: Stage) -> None:
     """The stand-in miner, and the stand-in ssh where OpenSSH is missing, as programs on the run's PATH."""
-    programs = {"xmrig": "miner.py"}
+    (stage.path / "bin").mkdir()
+    put_program(stage, "xmrig", "miner.py")
     if not stage.openssh:
-        programs["ssh"] = "standin.py"
-    folder = stage.path / "bin"
-    folder.mkdir()
-    for name, source in programs.items():
-        text = (Path(__file__).parent / source).read_text()
-        (folder / name).write_text(f"#!{sys.executable}\n{text}")
-        (folder / name).chmod(0o755)
+        put_program(stage, "ssh", "standin.py")
+
+
+def put_program(stage: Stage, name: str, source: str) -> None:
+    path = stage.path / "bin" / name
+    path.write_text(f"#!{sys.executable}\n{(Path(__file__).parent / source).read_text()}")
+    path.chmod(0o755)
+
+
+def fall_back(stage: Stage, why: str) -> None:
+    """OpenSSH is there but does not serve the drill: the stand-in plays, and the screen says why."""
+    stage.openssh, stage.why_standin = False, why
+    put_program(stage, "ssh", "standin.py")
+    stage.save()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from hostagent.drill import openssh
 from hostagent.drill.stage import LOOPBACK, Stage
 
 STEP_S = 6.0
-WORKERS = 6
+WORKERS = 8
 USUAL = (
     "ls -la",
     "python3 -c 'print(sum(range(1000)))'",
     "grep -rn TODO . | head -5",
     "git log --oneline -5 2>/dev/null || true",
     "wc -l *.json",
-    "sleep 1.5; echo tests passed",
+    "sleep 6; echo tests passed",
     "cat stage.json | head -c 200",
 )
 
@@ -48,12 +49,8 @@ def acts(stage: Stage) -> list[Act]:
 def tunnel(stage: Stage) -> str:
     """A reverse tunnel: whoever is at its far end reaches a service of the training host."""
     forward = f"{LOOPBACK}:{stage.tunnel_port}:{LOOPBACK}:{stage.service_port}"
-    options = [
-        *("-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
-        *("-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"),
-        *("-i", f"{stage.folder}/client_key", "-p", str(stage.sshd_port)),
-    ]
-    return shlex.join(["ssh", "-N", "-R", forward, *options, f"{stage.login}@{LOOPBACK}"])
+    ssh, *rest = openssh.client_argv(stage)
+    return shlex.join([ssh, "-N", "-R", forward, "-o", "ExitOnForwardFailure=yes", *rest])
 
 
 def miner(stage: Stage) -> str:

@@ -149,6 +149,9 @@ class ProcessSensor:
 
     def _started(self, pid: int, at: float, how: str) -> None:
         record, known = read_process(pid, at, how)
+        before = self._table.get(pid)
+        if before is not None and before.same_as(known):
+            return  # two execs so close that both reads show the second
         self._table.add(known)
         self._outlet.put(record, urgent=True)
 
@@ -205,6 +208,7 @@ def read_process(pid: int, at: float, how: str) -> tuple[Record, Known]:
         netns=fields["netns"],  # type: ignore[arg-type]
         cgroup=fields["cgroup"],  # type: ignore[arg-type]
         marker=environ.marker,
+        program=hash((tuple(argv), fields["exe"])),
     )
     return record, known
 

@@ -20,7 +20,11 @@ class Known:
     netns: int | None
     cgroup: str | None
     marker: str | None
+    program: int = 0  # hash of argv and exe: the same number twice with another program is news
     seen: float = field(default_factory=time.monotonic)
+
+    def same_as(self, other: Known) -> bool:
+        return (self.pid, self.start_ticks, self.program) == (other.pid, other.start_ticks, other.program)
 
     @property
     def of_run(self) -> bool:

@@ -1,4 +1,4 @@
-"""The two steps of a start that end by themselves: before the web process, and after it."""
+"""The step before the web process: tables, the first person, and what is known of this machine."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,9 @@ from sentinel.stack.programs import Programs
 from sentinel.stack.say import Stopwatch
 
 MIGRATE_SECONDS = 900.0  # a large table may take a long while; Ctrl-C ends the wait
-ENROL_SECONDS = 20.0
+
+
+Waiter = Callable[[Child, Callable[[], bool], float], None]
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,7 @@ class Arrival:
     password: str  # only when it was made just now
     token: str  # a one-time enrolment token for this machine's host agent, when it needs one
     first: bool
-
-
-Waiter = Callable[[Child, Callable[[], bool], float], None]
+    agent: str  # the host agent's identity in this home: known to this database, foreign, or none
 
 
 def prepare(programs: Programs, wait: Waiter, watch: Stopwatch) -> Arrival:
@@ -44,17 +44,5 @@ def prepare(programs: Programs, wait: Waiter, watch: Stopwatch) -> Arrival:
         password=answer.get("password") or "",
         token=answer.get("enrolment_token") or "",
         first=bool(answer.get("created")),
+        agent=answer["agent"],
     )
-
-
-def enrol(programs: Programs, arrival: Arrival, wait: Waiter, watch: Stopwatch) -> bool:
-    """This machine is a host of its own server; false, with the reason said, when that did not work."""
-    if programs.enrolled:
-        return True
-    child = programs.enrolment(arrival.token)
-    child.start()
-    wait(child, lambda: not child.running, ENROL_SECONDS)
-    if child.reap():
-        watch.lap("host agent", f"could not enrol this machine ({child.tail(1)}); all else runs")
-        return False
-    return True

@@ -47,22 +47,23 @@ class Ledger:
         self.lock_path = folder / "supervisor.lock"
         self.instance = secrets.token_hex(8)
         self.processes: dict[str, tuple[int, str]] = {}
-        self.lock: IO[str] | None = None
+        self.lock: IO[str] | None = None  # set while held
 
     def hold(self) -> None:
         """No other supervisor runs on this home. The kernel lets go of the lock when we end."""
-        self.lock = self.lock_path.open("a+")
+        lock = self.lock_path.open("a+")
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self.lock.seek(0)
+            lock.seek(0)
             raise StackError(
-                f"Sentinel already runs on this folder (process {self.lock.read().strip() or '?'}): use that"
-                " one, stop it first, or set SENTINEL_HOME and SENTINEL_PORT to start a second one."
+                f"Sentinel already runs on this folder (process {lock.read().strip() or '?'}): use that one,"
+                " stop it first, or set SENTINEL_HOME and SENTINEL_PORT to start a second one."
             ) from error
-        self.lock.truncate(0)
-        self.lock.write(str(os.getpid()))
-        self.lock.flush()
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self.lock = lock
 
     def record(self, name: str, pid: int) -> None:
         """The process stands in the record with its start time."""
@@ -101,9 +102,9 @@ def find_left(recorded: list[tuple[int, str]], instance: str) -> dict[int, str]:
     return left
 
 
-def end(processes: dict[int, str]) -> None:
+def end(processes: dict[int, str], *, grace: float = GRACE_SECONDS) -> None:
     """None of them runs: asked first (PostgreSQL writes its pages on SIGINT), then by force."""
-    for number, seconds in ((signal.SIGINT, GRACE_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+    for number, seconds in ((signal.SIGINT, grace), (signal.SIGKILL, KILL_SECONDS)):
         send(processes, number)
         send(processes, signal.SIGCONT)  # a stopped process hears nothing
         limit = time.monotonic() + seconds

@@ -71,6 +71,7 @@ class Postgres:
             env=clean_environment() | (env or {}),
             stop_signal=SIGINT,  # fast shutdown; SIGTERM would wait for every client to leave
             death_signal=SIGINT,
+            patience=3.0,
             namespace=needs_namespace(),
         )
 
@@ -155,9 +156,9 @@ class Postgres:
         """The server takes connections. Recovery after a crash can take a while, hence the limit."""
         wait_until(self.ready, self.child, seconds=seconds)
 
-    def stop(self, seconds: float = 5) -> None:
+    def stop(self) -> None:
         """The server has shut down and written everything."""
-        self.child.stop(seconds)
+        self.child.stop()
 
 
 def clean_environment() -> dict[str, str]:

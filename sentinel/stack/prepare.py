@@ -1,7 +1,7 @@
 """One process before the others: the database answers, its tables are current, the first person exists.
 
-Run by the supervisor as `python -m sentinel.stack.prepare`. The last line on stdout is JSON for the
-supervisor: what `bootstrap` said, and how many migrations were applied. Exit code 3 comes with one
+Run by the supervisor as `python -m sentinel.stack.prepare`. The last line on stdout is JSON for it: what
+`bootstrap` said, whose the host agent is, how many migrations were applied. Exit code 3 comes with one
 sentence there instead, for the person at the terminal.
 """
 
@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from typing import Any
+from uuid import UUID
 
 EXIT_SENTENCE = 3
 OLDEST_POSTGRES = 140000
@@ -21,13 +22,14 @@ class UnusableServerError(Exception):
 def main() -> int:
     """The database is ready for the web process."""
     import django
+    from django.core.management import CommandError
 
     django.setup()
     try:
         check_database()
         check_broker()
-        answer = {"migrations": migrate(), **bootstrap()}
-    except UnusableServerError as problem:
+        answer = {"migrations": migrate(), **bootstrap(), "agent": agent_of_this_home()}
+    except (UnusableServerError, CommandError) as problem:
         sys.stdout.write(json.dumps({"problem": str(problem)}) + "\n")
         return EXIT_SENTENCE
     sys.stdout.write(json.dumps(answer) + "\n")
@@ -93,9 +95,24 @@ def bootstrap() -> dict[str, Any]:
     from django.core.management import call_command
 
     said = io.StringIO()
-    call_command("bootstrap", stdout=said)
+    call_command("bootstrap", "--enrol", stdout=said)
     answer = json.loads(said.getvalue())
     return answer if isinstance(answer, dict) else {}
+
+
+def agent_of_this_home() -> str:
+    """Whether the host agent's identity in this home is `known` to this database, `foreign`, or `none`."""
+    from django.conf import settings
+
+    from apps.fleet.models import HostAgent
+
+    try:
+        identity = json.loads((settings.SENTINEL_HOME / "hostagent" / "agent.json").read_text())
+        return "known" if HostAgent.objects.filter(uuid=UUID(identity["agent_id"])).exists() else "foreign"
+    except FileNotFoundError:
+        return "none"
+    except (ValueError, KeyError, TypeError):
+        return "foreign"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Child:
     stdin: bytes = b""
     stop_signal: Signals = SIGTERM
     death_signal: Signals = SIGTERM
+    patience: float = 4.0  # seconds between the wish to stop and force
     namespace: bool = False
     capture: bool = False  # stdout is for us to read when it has ended, not for the log
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -54,17 +55,9 @@ class Child:
         if self.running:
             os.kill(self.pid, signal)
 
-    def stop(self, seconds: float = 5) -> None:
-        """The process and all of its group have ended."""
-        self.signal(self.stop_signal)
-        self.wait(seconds)
-
-    def wait(self, seconds: float) -> None:
-        """It has ended, of its own or, after `seconds`, by force; its group with it."""
-        limit = time.monotonic() + seconds
-        while self.running and time.monotonic() < limit:
-            time.sleep(POLL_SECONDS)
-        self.reap()
+    def stop(self) -> None:
+        """The process and all of its group have ended, of their own or by force."""
+        stop_together([self])
 
     def reap(self) -> int:
         """Nothing of its group is left; the answer is how it ended (minus the signal's number).
@@ -93,6 +86,17 @@ class Child:
                 said = file.read().decode(errors="replace").strip().splitlines()
             return " / ".join(line.strip() for line in said[-lines:])
         return ""
+
+
+def stop_together(children: Sequence[Child], hurried: Callable[[], bool] = lambda: False) -> None:
+    """All of them were asked at once and have ended; by force after their patience or when hurried."""
+    for child in children:
+        child.signal(child.stop_signal)
+    limit = time.monotonic() + max((child.patience for child in children), default=0)
+    while any(child.running for child in children) and time.monotonic() < limit and not hurried():
+        time.sleep(POLL_SECONDS)
+    for child in children:
+        child.reap()
 
 
 def has_ended(process: subprocess.Popen[bytes]) -> bool:

@@ -73,11 +73,6 @@ class Programs:
         schedule = ["-s", str(self.options.home / "run" / "beat"), "--pidfile="]
         return self.child("beat", "celery", "-A", "sentinel", "beat", *schedule)
 
-    @property
-    def enrolled(self) -> bool:
-        """Whether this machine's host agent already has a server."""
-        return (self.agent_state / "agent.json").exists()
-
     def host_agent(self, name: str, *arguments: str, **extra: str) -> Child:
         """The host agent's command line, with nothing of the server's in its environment."""
         env = {key: value for key, value in self.env.items() if key not in NOT_FOR_HOST_AGENT}

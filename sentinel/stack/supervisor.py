@@ -2,25 +2,24 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import replace
 from signal import SIGHUP, SIGINT, SIGTERM, signal
 
 from sentinel.stack import access, ports, probes
-from sentinel.stack.arrival import Arrival, enrol, prepare
+from sentinel.stack.arrival import Arrival, prepare
 from sentinel.stack.home import drop_socket_folder, private_folder
 from sentinel.stack.ledger import MARK, Ledger, end, find_left
 from sentinel.stack.options import Options, check_space
 from sentinel.stack.part import Part, State
 from sentinel.stack.postgres import Postgres
-from sentinel.stack.processes import POLL_SECONDS, Child, wait_until
+from sentinel.stack.processes import Child, stop_together, wait_until
 from sentinel.stack.programs import Programs
 from sentinel.stack.say import Stopwatch, note, say
+from sentinel.stack.thishost import enrol
 from sentinel.stack.upkeep import Upkeep
 from sentinel.stack.valkey import Valkey
 
 LOOK_SECONDS = 0.1
-# Together below the ten seconds that a person waits for a stop.
-PROGRAM_SECONDS, VALKEY_SECONDS, POSTGRES_SECONDS = 5.0, 1.0, 3.0
 
 
 class StopRequestedError(Exception):
@@ -35,6 +34,8 @@ class Supervisor:
         self.options = options
         self.watch = Stopwatch()
         self.upkeep = Upkeep(options.home)
+        self.ledger = Ledger(options.home / "run")
+        self.arrival: Arrival | None = None
         self.stop_signals = 0
         self.servers: list[Part] = []
         self.programs: list[Part] = []
@@ -52,6 +53,8 @@ class Supervisor:
             say("Stopped while starting.")
         finally:
             self.stop()
+            if self.arrival and self.arrival.password:  # made, and the start did not get to tell it
+                say(f"The first person was made: {self.sign_in()}.")
 
     def asked_to_stop(self) -> None:
         """Counted only: what is half started must not be lost sight of. A second one hurries the stop."""
@@ -63,7 +66,7 @@ class Supervisor:
         check_space(home)
         for name in ("log", "keys"):
             private_folder(home / name)
-        self.ledger = Ledger(private_folder(home / "run"))
+        private_folder(home / "run")
         self.ledger.hold()
         say(f"Sentinel in {home}")
         if ended := self.ledger.take_over():
@@ -79,10 +82,10 @@ class Supervisor:
             self.options, instance=self.ledger.instance, database_url=database_url, redis_url=redis_url
         )
         access.write(self.options.home, programs.env)
-        arrival = prepare(programs, self.wait, self.watch)
+        self.arrival = prepare(programs, self.wait, self.watch)
         self.start_web(programs)
-        self.start_host_agent(programs, arrival)
-        say(self.sign_in_line(arrival))
+        self.start_host_agent(programs, self.arrival)
+        say(f"Ready in {self.watch.total:.1f} s: {self.options.address} - {self.sign_in()}. Ctrl-C stops it.")
 
     def start_postgres(self, mark: dict[str, str]) -> str:
         """The embedded database takes connections; the answer is its URL."""
@@ -131,21 +134,23 @@ class Supervisor:
         parts.append(part)
 
     def wait(self, child: Child, ready: Callable[[], bool], seconds: float) -> None:
-        """`ready` came true; a request to stop ends the wait."""
+        """`ready` came true; a request to stop ends the wait, and the child that was waited for."""
 
         def ready_or_stopped() -> bool:
             if self.stop_signals:
+                child.stop()
                 raise StopRequestedError
             return ready()
 
         wait_until(ready_or_stopped, child, seconds=seconds)
 
-    def sign_in_line(self, arrival: Arrival) -> str:
-        """The one line that a person needs."""
-        how = f"sign in as {arrival.username}"
-        if arrival.password:
-            how += f" with the password {arrival.password} (shown this once)"
-        return f"Ready in {self.watch.total:.1f} s: {self.options.address} - {how}. Ctrl-C stops it."
+    def sign_in(self) -> str:
+        """How a person signs in; a password that was made just now is told once."""
+        if self.arrival is None or not self.arrival.password:
+            return f"sign in as {self.arrival.username if self.arrival else 'admin'}"
+        told = self.arrival
+        self.arrival = replace(told, password="")
+        return f"sign in as {told.username} with the password {told.password} (shown this once)"
 
     def look(self) -> None:
         """One look at every part, at the logs and the disk."""
@@ -160,27 +165,18 @@ class Supervisor:
         if running and self.stop_signals:
             note("Stopping ...")
         before, self.stop_signals = time.monotonic(), 0
-        self.stop_together(self.programs, PROGRAM_SECONDS)
-        for part, seconds in zip(reversed(self.servers), (VALKEY_SECONDS, POSTGRES_SECONDS), strict=False):
-            self.stop_together([part], seconds)
-        if not hasattr(self, "ledger") or self.ledger.lock is None:
+        stop_together([part.child for part in self.programs], self.hurried)
+        for part in reversed(self.servers):
+            stop_together([part.child], self.hurried)
+        if self.ledger.lock is None:  # the home is another supervisor's, or could not be made
             return
-        end(find_left([], self.ledger.instance))
+        end(find_left([], self.ledger.instance), grace=1)
         access.remove(self.options.home)
         drop_socket_folder(self.options.home)
         self.ledger.clear()
         if running:
             say(f"Everything has stopped ({time.monotonic() - before:.1f} s).")
 
-    def stop_together(self, parts: list[Part], seconds: float) -> None:
-        """All of them were asked at once and have ended; by force after `seconds` or when hurried."""
-        for part in parts:
-            with suppress(ProcessLookupError):
-                part.child.signal(part.child.stop_signal)
-        limit = time.monotonic() + seconds
-        while any(part.child.running for part in parts):
-            if time.monotonic() > limit or self.stop_signals:
-                break
-            time.sleep(POLL_SECONDS)
-        for part in parts:
-            part.child.reap()
+    def hurried(self) -> bool:
+        """Whether a second request to stop has come."""
+        return self.stop_signals > 0

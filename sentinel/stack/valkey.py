@@ -41,6 +41,7 @@ class Valkey:
             argv=[str(binary()), "-"],  # the configuration comes on stdin: argv is everybody's to read
             log=private_folder(home / "log") / "valkey.log",
             env=env or {},
+            patience=1.0,
             cwd=private_folder(home / "valkey"),
             stdin=self.configuration().encode(),
         )
@@ -75,6 +76,6 @@ class Valkey:
         """The server takes commands."""
         wait_until(self.ready, self.child, seconds=seconds)
 
-    def stop(self, seconds: float = 5) -> None:
+    def stop(self) -> None:
         """The server has ended."""
-        self.child.stop(seconds)
+        self.child.stop()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.env import ROOT
+from sentinel.stack import access
 from tests.stack.running import Stack
 
 pytestmark = pytest.mark.stack
@@ -33,6 +34,8 @@ def test_a_taken_port(stack: Stack) -> None:
 def test_a_second_supervisor_on_the_same_home(running: Stack, tmp_path: Path) -> None:
     second = Stack(tmp_path, SENTINEL_HOME=str(running.home))
     assert "already runs on this folder" in one_sentence(second.refusal())
+    assert running.pid("web"), "the refused start has thrown away the record of the running one"
+    assert access.read(running.home)
     assert running.get("/accounts/login/") == 200
 
 

@@ -10,7 +10,8 @@ django = get_asgi_application()  # before the imports below: they need Django's 
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
+from apps.gateway.door import Door  # noqa: E402
 from sentinel.lifespan import lifespan  # noqa: E402
 from sentinel.sockets import sockets  # noqa: E402
 
-application = ProtocolTypeRouter({"http": django, "websocket": sockets, "lifespan": lifespan})
+application = ProtocolTypeRouter({"http": Door(django), "websocket": sockets, "lifespan": lifespan})

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from apps.gateway import presence
+from apps.gateway import pool, presence
 from apps.response import watch
 
 Job = Callable[[], Coroutine[Any, Any, None]]
@@ -30,4 +30,4 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-lifespan = Lifespan(watch.keep, presence.keep)
+lifespan = Lifespan(watch.keep, presence.keep, pool.keep)

@@ -9,6 +9,7 @@ class Lock(IntEnum):
     """Taken in this order where a transaction needs more than one, so none waits in a circle."""
 
     ENROLMENT = 7_300  # two agents of one machine at once: one is first, the other a clone
+    OPENING = 7_303  # two lots of alerts of one new key: one opens the incident, the other joins it
     AUDIT = 7_301  # entries are chained: one writer at a time
     FEED = 7_302  # entry ids follow the order of commits, or a reader's cursor would lose rows
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.audit.services import By, Subject, record
@@ -176,10 +177,12 @@ def _place(application: Application) -> tuple[Host, str]:
     name = storable(application.hostname, limit=120)
     machine_id = storable(application.machine_id, limit=64)
     taken = HostAgent.objects.select_related("host").filter(state=AgentState.ACTIVE)
-    if rival := taken.filter(host__machine_id=machine_id).first() or taken.filter(host__name=name).first():
+    same = Q(machine_id=machine_id) & ~Q(machine_id="")  # a container may have no machine id at all
+    rivals = taken.filter(Q(host__in=Host.objects.filter(same)) | Q(host__name=name))
+    if rival := rivals.order_by("pk").first():
         return rival.host, AgentState.CLONE
     # Nobody speaks for either any more: a person revoked the former agent, or there was none.
-    host = Host.objects.filter(name=name).first() or Host.objects.filter(machine_id=machine_id).first()
+    host = Host.objects.filter(name=name).first() or Host.objects.filter(same).first()
     if host is None:
         return Host.objects.create(name=name, machine_id=machine_id), AgentState.ACTIVE
     if host.machine_id != machine_id:

@@ -51,7 +51,7 @@ def _gunzipped(body: bytes, limit: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    """One zstd frame up to `limit`; nothing may follow it. A larger window would serve only to take memory."""
+    """One zstd frame up to `limit`; nothing may follow it. A large window would only take memory."""
     size = zstandard.frame_content_size(body)
     if size > limit:
         raise RefusedError(413, "too-large", f"A body may inflate to {limit:,} bytes: send less at a time.")

@@ -1,0 +1,87 @@
+"""One alert with everything its attribution may rest on. Plain values: matchers can fetch nothing."""
+
+from dataclasses import dataclass, field
+
+from apps.attribution.choices import Origin
+
+UNMEASURED_MS = 1_000.0  # how far clocks may be off where nobody has measured it
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A process of the alert's line: itself first, then its parent, and so on up."""
+
+    pid: int
+    start_ticks: int
+    argv: tuple[str, ...]
+    exe: str = ""
+    cgroup: str = ""
+    marker: str = ""
+    traceparent: str = ""
+    in_run: bool = False
+    peers: tuple[str, ...] = ()  # far ends of its connections; loaded for session servers alone
+
+    @property
+    def program(self) -> str:
+        """Its name without path, and without the colon that servers put into theirs."""
+        first = (self.argv[0] if self.argv else "") or self.exe
+        return first.split(" ", 1)[0].rstrip(":").rsplit("/", 1)[-1].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call that may have done it. Times in seconds on its host's clock."""
+
+    id: int
+    trace_id: str
+    span_id: str
+    name: str
+    arguments: str
+    captured: bool
+    started_at: float
+    ended_at: float | None
+    run_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The alert, its line of processes, and the tool calls that were near."""
+
+    occurred_at: float
+    run_id: int | None = None
+    run_name: str = ""
+    run_marker: str = ""
+    run_cgroup: str = ""
+    clock_error_ms: float | None = None
+    line: tuple[Kin, ...] = ()
+    calls: tuple[Call, ...] = ()
+    own_call: int | None = None  # the tool call whose text itself raised the alert
+
+    @property
+    def slack(self) -> float:
+        """Seconds by which times of alert and tool call may be off."""
+        return (UNMEASURED_MS if self.clock_error_ms is None else self.clock_error_ms) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One thing that speaks for a tool call (or for somebody else, then `against`)."""
+
+    matcher: str
+    strength: int
+    says: str
+    call: Call | None = None
+    against: bool = False
+    origin: str = Origin.MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """Who it was, how sure that is, on what it rests and what could not be seen."""
+
+    origin: str
+    strength: int
+    call: Call | None = None
+    delta_ms: float | None = None
+    basis: list[dict[str, object]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)

@@ -1,0 +1,96 @@
+"""From single matches to one conclusion, with what speaks against it and what could not be seen."""
+
+from collections.abc import Iterable
+
+from apps.attribution.case import Call, Case, Conclusion, Match
+from apps.attribution.choices import Origin
+from apps.attribution.matchers import MATCHERS
+from apps.attribution.matchers.traceparent import parse
+
+ENOUGH = 50  # below, a tool call is shown as a candidate and nobody is named
+CERTAIN = 99
+
+
+def conclude(case: Case) -> Conclusion:
+    """Who did it, as far as `case` tells."""
+    matches = [found for matcher in MATCHERS for found in matcher(case)]
+    call = _best_call(matches)
+    basis = [found for found in matches if found.call is None or found.call is call or found.against]
+    model = _joined(found.strength for found in basis if not found.against) if call else 0
+    rival = max((found for found in basis if found.against), key=lambda found: found.strength, default=None)
+    origin, strength = _verdict(model, rival)
+    return Conclusion(
+        origin=origin,
+        strength=strength,
+        call=call,
+        delta_ms=round((case.occurred_at - call.started_at) * 1000, 3) if call else None,
+        basis=[_basis(found) for found in basis],
+        missing=_missing(case, call),
+    )
+
+
+def _best_call(matches: Iterable[Match]) -> Call | None:
+    scores: dict[int, tuple[int, Call]] = {}
+    named: dict[int, list[int]] = {}
+    for found in matches:
+        if found.call is not None and not found.against:
+            named.setdefault(found.call.id, []).append(found.strength)
+            scores[found.call.id] = (_joined(named[found.call.id]), found.call)
+    return max(scores.values(), key=lambda pair: (pair[0], pair[1].started_at), default=(0, None))[1]
+
+
+def _joined(strengths: Iterable[int]) -> int:
+    """Several independent signs are stronger than the strongest of them, and never certain."""
+    doubt = 1.0
+    for strength in strengths:
+        doubt *= 1 - strength / 100
+    return min(round((1 - doubt) * 100), CERTAIN)
+
+
+def _verdict(model: int, rival: Match | None) -> tuple[str, int]:
+    if rival is not None and rival.strength > model:
+        return rival.origin, rival.strength
+    if model >= ENOUGH:
+        return Origin.MODEL, model
+    return Origin.UNKNOWN, model
+
+
+def _basis(found: Match) -> dict[str, object]:
+    return {
+        "matcher": found.matcher,
+        "strength": found.strength,
+        "says": found.says,
+        "against": found.against,
+    }
+
+
+def _missing(case: Case, call: Call | None) -> list[str]:
+    return [sentence for sentence in (_processes(case), _calls(case, call), _clocks(case)) if sentence]
+
+
+def _processes(case: Case) -> str:
+    if not case.line:
+        return (
+            "The alert names no process that was seen, so neither ancestors nor environment could be asked."
+        )
+    named = next((kin for kin in case.line if parse(kin.traceparent)), None)
+    if named is None:
+        last = case.line[-1]
+        return f"No process from it up to pid {last.pid} carries a trace context."
+    ids = parse(named.traceparent)
+    if ids and not any(call.trace_id == ids[0] for call in case.calls):
+        return f"Pid {named.pid} names span {ids[1]} of trace {ids[0]}, and no such tool call has arrived."
+    return ""
+
+
+def _calls(case: Case, call: Call | None) -> str:
+    if call is None and not case.calls:
+        where = f"of {case.run_name}" if case.run_id is not None else "on this host"
+        return f"No tool call {where} was open at that time, or none has arrived yet."
+    if call is not None and not call.captured:
+        return "The trace does not contain what this tool call was asked to do."
+    return ""
+
+
+def _clocks(case: Case) -> str:
+    return "How far the clocks are off was not measured." if case.clock_error_ms is None else ""

@@ -1,0 +1,18 @@
+"""What can speak for a tool call, one file each, strongest first. All pure."""
+
+from collections.abc import Callable
+
+from apps.attribution.case import Case, Match
+from apps.attribution.matchers import ancestry, command, membership, overlap, own_text, session, traceparent
+
+Matcher = Callable[[Case], list[Match]]
+
+MATCHERS: tuple[Matcher, ...] = (
+    traceparent.match,
+    ancestry.match,
+    own_text.match,
+    command.match,
+    membership.match,
+    overlap.match,
+    session.match,
+)

@@ -1,0 +1,31 @@
+"""The alert falls into the time of a tool call, within what the clocks may be off."""
+
+from apps.attribution.case import Call, Case, Match
+
+ONLY_ONE, HOST_ONLY, AFTER, LEAST = 45, 25, 15, 8
+REMEMBERED = 600.0  # what a tool call left behind may act up to ten minutes after it
+
+
+def match(case: Case) -> list[Match]:
+    """The call that was open then: the weaker, the more there were."""
+    at, slack = case.occurred_at, case.slack
+    begun = [call for call in case.calls if call.started_at <= at + slack]
+    still = [call for call in begun if call.ended_at is None or call.ended_at >= at - slack]
+    if still:
+        return [_open(case, still)]
+    past = [call for call in begun if at - (call.ended_at or 0) <= REMEMBERED]
+    if not past:
+        return []
+    last = max(past, key=lambda call: call.ended_at or 0)
+    seconds = at - (last.ended_at or 0)
+    return [Match("time", AFTER, f"It was the last tool call before, ended {seconds:,.1f} s earlier.", last)]
+
+
+def _open(case: Case, calls: list[Call]) -> Match:
+    most = ONLY_ONE if case.run_id is not None else HOST_ONLY
+    last = max(calls, key=lambda call: call.started_at)
+    where = "of the run" if case.run_id is not None else "on the host"
+    if len(calls) == 1:
+        return Match("time", most, f"It was the only tool call {where} that was open at that time.", last)
+    says = f"It was the latest of {len(calls)} tool calls {where} that were open at that time."
+    return Match("time", max(most // len(calls), LEAST), says, last)

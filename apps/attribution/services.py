@@ -1,0 +1,126 @@
+"""Alerts get their attribution; a better one supersedes it when more has become known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.attribution import selectors
+from apps.attribution.case import Conclusion
+from apps.attribution.conclude import conclude
+from apps.attribution.selectors import Subject
+from apps.core.bulk import rows, run, stage
+from apps.core.jsontext import json_text
+from apps.fleet.selectors import RunBook
+from apps.telemetry.models import ToolCall
+
+SETTLED = 90  # from here on a tool call that comes later is not asked
+MOST_AGAIN = 500
+BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=600)
+
+_COLUMNS = [
+    ("alert_id", "bigint"), ("tool_call_id", "bigint"), ("origin", "text"), ("strength", "smallint"),
+    ("clock_error_ms", "double precision"), ("delta_ms", "double precision"), ("basis", "jsonb"),
+    ("missing", "jsonb"), ("made_at", "timestamptz"),
+]  # fmt: skip
+_NAMES = ", ".join(name for name, _ in _COLUMNS)
+INSERT = """
+INSERT INTO attribution_attribution ({names}) SELECT {names} FROM {table}
+    ON CONFLICT (alert_id) WHERE superseded_at IS NULL DO NOTHING
+"""
+
+SUPERSEDE = """
+UPDATE attribution_attribution SET superseded_at = %s WHERE alert_id = ANY(%s) AND superseded_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """What was concluded about one alert."""
+
+    alert_id: int
+    conclusion: Conclusion
+
+
+def attribute(subjects: Sequence[Subject], *, book: RunBook) -> list[Attributed]:
+    """Each alert has its first attribution; one that says "unknown" is one too, with its reason."""
+    if not subjects:
+        return []
+    made = _concluded(subjects, book)
+    _store(subjects, made)
+    return made
+
+
+def attribute_again(calls: Sequence[int], *, book: RunBook, apart: list[int]) -> list[Attributed]:
+    """Tool calls became known (or more of them): alerts around them that were weakly attributed are
+    looked at again. Answers those whose conclusion is now another; the former one is superseded.
+    """
+    subjects = _around(calls, apart)
+    if not subjects:
+        return []
+    before = _current([subject.alert_id for subject in subjects])
+    pairs = list(zip(subjects, _concluded(subjects, book), strict=True))
+    better = [pair for pair in pairs if _stronger(pair[1].conclusion, before.get(pair[0].alert_id))]
+    if not better:
+        return []
+    run(SUPERSEDE, [timezone.now(), sorted(pair[0].alert_id for pair in better)])
+    _store([pair[0] for pair in better], [pair[1] for pair in better])
+    return [pair[1] for pair in better]
+
+
+def _concluded(subjects: Sequence[Subject], book: RunBook) -> list[Attributed]:
+    cases = selectors.cases(subjects, book=book)
+    return [
+        Attributed(subject.alert_id, conclude(case)) for subject, case in zip(subjects, cases, strict=True)
+    ]
+
+
+def _store(subjects: Sequence[Subject], made: Sequence[Attributed]) -> None:
+    now = timezone.now()
+    lines = [
+        (
+            one.alert_id,
+            one.conclusion.call.id if one.conclusion.call else None,
+            str(one.conclusion.origin),
+            one.conclusion.strength,
+            subject.clock_error_ms,
+            one.conclusion.delta_ms,
+            json_text(one.conclusion.basis),
+            json_text(one.conclusion.missing),
+            now,
+        )
+        for subject, one in zip(subjects, made, strict=True)
+    ]
+    run(INSERT.format(names=_NAMES, table=stage("attribution", _COLUMNS, lines)))
+
+
+def _around(calls: Sequence[int], apart: list[int]) -> list[Subject]:
+    """Weakly attributed alerts of the runs and hosts of `calls`, in their time."""
+    found: dict[int, Subject] = {}
+    known = ToolCall.objects.filter(pk__in=calls).values_list("run_id", "host_id", "started_at", "ended_at")
+    for place, column in (("run", 0), ("host", 1)):
+        of = [row for row in known if row[column] is not None]
+        if not of:
+            continue
+        first = min(row[2] for row in of) - BEFORE
+        last = max(row[3] or timezone.now() for row in of) + AFTER
+        ids = {row[column] for row in of}
+        for subject in selectors.unsettled(
+            place, ids, first=first, last=last, below=SETTLED, apart=apart, most=MOST_AGAIN
+        ):
+            found[subject.alert_id] = subject
+    return [found[pk] for pk in sorted(found)]
+
+
+def _current(alerts: list[int]) -> dict[int, tuple[int | None, int]]:
+    found = rows(
+        """SELECT alert_id, tool_call_id, strength FROM attribution_attribution
+            WHERE alert_id = ANY(%s) AND superseded_at IS NULL ORDER BY alert_id FOR UPDATE""",
+        [alerts],
+    )
+    return {alert: (call, strength) for alert, call, strength in found}
+
+
+def _stronger(now: Conclusion, before: tuple[int | None, int] | None) -> bool:
+    return before is None or now.strength > before[1]

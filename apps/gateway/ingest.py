@@ -1,0 +1,102 @@
+"""The story of a batch: from the inbox to an incident on somebody's screen. Only here is its order known."""
+
+import logging
+from datetime import datetime
+
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from apps.attribution.services import attribute_again
+from apps.detection.services import raise_alerts
+from apps.fleet.selectors import RunBook, run_book
+from apps.gateway.lot import sort_out
+from apps.gateway.otlp import Seen
+from apps.gateway.stages.announce import announce
+from apps.gateway.stages.attribute import attribute_lot, leaning
+from apps.gateway.stages.calls import Source, keep_sources
+from apps.gateway.stages.detect import detect
+from apps.gateway.stages.store import Kept, store
+from apps.incidents import correlation
+from apps.telemetry import inbox
+from apps.telemetry.inbox import Waiting
+
+log = logging.getLogger(__name__)
+# SQLSTATE classes that say "not now" and nothing about the batch: connection, resources, shutdown, deadlock.
+NOT_NOW = ("08", "40", "53", "55", "57", "58")
+
+
+def work_off() -> int:
+    """The next batches that wait are worked off, all of them or none; how many there were.
+
+    One that cannot be is tried alone, so that it holds up nobody else. Raises OperationalError (or
+    InterfaceError) where the trouble is the database's and not the batch's.
+    """
+    taken: list[Waiting] = []
+    try:
+        with transaction.atomic():
+            taken = inbox.take()
+            tell(taken)
+    except Exception as error:
+        if not taken or _not_now(error):
+            raise
+        log.warning("A lot of %d batches failed (%s): each is tried alone.", len(taken), type(error).__name__)
+        for batch in taken:
+            work_off_alone(batch.id)
+    return len(taken)
+
+
+def work_off_alone(pk: int) -> None:
+    """The batch is worked off, or has one attempt less and holds why."""
+    try:
+        with transaction.atomic():
+            tell(inbox.take(only=pk))
+    except Exception as error:
+        if _not_now(error):
+            raise
+        log.exception("Batch %d could not be worked off.", pk)
+        inbox.failed(pk, f"{type(error).__name__}: {error}")
+
+
+def tell(taken: list[Waiting]) -> None:
+    """Store, detect, attribute, correlate, announce: in the transaction that marks the batches as done."""
+    if not taken:
+        return
+    lot = sort_out(taken)
+    kept = store(lot)
+    found = detect(lot, kept)
+    joined = correlation.join(list(found.groups.values()))
+    ids = raise_alerts(found.rows)
+    found.keep_only(ids)
+    errors = {batch.host_id: batch.clock_error_ms for batch in taken}
+    leanings = attribute_lot(kept, found, ids, errors)
+    grown = correlation.grow(list(found.groups.values()), joined, leanings.by_key)
+    leant = correlation.lean_again(leanings.by_alert)
+    inbox.done(taken)
+    announce(kept, grown, leant)
+
+
+def tell_traces(spans: list[Seen]) -> None:
+    """Tool calls that training code sent itself: stored, and earlier alerts are matched with them."""
+    if not spans:
+        return
+    now = timezone.now()
+    with transaction.atomic():
+        book = run_book([], names={seen.run for seen in spans if seen.run}, since=now)
+        kept = Kept(book, calls=keep_sources([_source(seen, book, now) for seen in spans]))
+        again = attribute_again([call.id for call in kept.calls], book=book, apart=[])
+        leant = correlation.lean_again({one.alert_id: leaning(one) for one in again})
+        announce(kept, [], leant)
+
+
+def _source(seen: Seen, book: RunBook, now: datetime) -> Source:
+    run = book.named(seen.run)
+    return Source(None, seen, None, run.pk if run else None, now)
+
+
+def _not_now(error: Exception) -> bool:
+    if isinstance(error, InterfaceError):
+        return True
+    state = getattr(error.__cause__, "sqlstate", None) if isinstance(error, DatabaseError) else None
+    if state is None:
+        return isinstance(error, OperationalError)
+    return str(state).startswith(NOT_NOW)

@@ -1,0 +1,83 @@
+"""Runs of a lot: started before anything else is stored, stepped and ended after."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.core.jsontext import storable_json
+from apps.fleet import runs
+from apps.fleet.selectors import RunBook
+from apps.gateway import records
+from apps.gateway.lot import Item, Lot
+from apps.telemetry import services
+
+
+@dataclass(slots=True)
+class RunNews:
+    """Runs that began, and runs that moved."""
+
+    started: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+
+
+def start(lot: Lot) -> RunNews:
+    """Every run that began is known."""
+    news = RunNews()
+    for item in lot.of(records.RunStart):
+        news.started.add(runs.start_run(_start(item)).pk)
+    return news
+
+
+def _start(item: Item) -> runs.Start:
+    record = item.record
+    return runs.Start(
+        host_id=item.batch.host_id,
+        host_name=item.batch.host_name,
+        at=item.at,
+        name=record.run,
+        marker=record.marker or record.run,
+        root_pid=record.root_pid,
+        root_start_ticks=record.root_start_ticks,
+        cgroup=record.cgroup or "",
+        framework=record.framework or "",
+        lineage=record.lineage or "",
+        owner=record.owner or "",
+        drill=record.drill,
+        native_ids=storable_json(record.native_ids),
+        contract=storable_json(record.contract),
+        gpus=storable_json(record.gpus),
+    )
+
+
+def claim(lot: Lot, book: RunBook) -> None:
+    """Processes that were seen before their run was told of belong to it."""
+    for item in lot.of(records.RunStart):
+        run = book.named(_start(item).marker)
+        if run is not None:
+            cgroup = book.cgroup_of(run.pk, item.batch.host_id) or ""
+            services.claim_processes(run.pk, host_id=item.batch.host_id, marker=run.marker, cgroup=cgroup)
+
+
+def step_and_end(lot: Lot, book: RunBook, news: RunNews) -> None:
+    """Runs have reached their last step, and those that ended have ended."""
+    steps: dict[int, int] = {}
+    for item in lot.of(records.RunStep):
+        if run := book.named(item.record.run):
+            steps[run.pk] = max(item.record.global_step, steps.get(run.pk, 0))
+    news.changed |= {pk for pk, step in sorted(steps.items()) if runs.note_step(pk, step)}
+    for item in lot.of(records.RunEnd):
+        run = book.named(item.record.run)
+        if run and runs.end_run(run.pk, _end(item)):
+            news.changed.add(run.pk)
+
+
+def _end(item: Item) -> runs.End:
+    reason = item.record.reason or "ended"
+    code = item.record.exit_code
+    said = reason if code is None else f"{reason} (exit code {code})"
+    return runs.End(host_id=item.batch.host_id, at=item.at, name=item.record.run, reason=said)
+
+
+def gap_detail(record: records.Gap) -> dict[str, Any]:
+    """What was lost, as it is stored and shown."""
+    names = ("dropped", "reason", "from_at", "to_at", "from_sequence", "to_sequence", "kinds")
+    return {name: value for name in names if (value := getattr(record, name)) not in (None, {}, "")}

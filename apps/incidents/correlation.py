@@ -1,0 +1,213 @@
+"""Alerts find their incident, or open one. Two calls around the insert of the alerts: `join`, then `grow`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils import timezone
+
+from apps.attribution.choices import Origin
+from apps.audit.services import SYSTEM, Subject, record
+from apps.core.bulk import rows, run, stage
+from apps.core.locks import Lock, take
+from apps.detection.choices import RANK
+from apps.incidents import spans
+from apps.incidents.choices import Status
+from apps.incidents.keys import Group
+from apps.incidents.models import Incident, StatusChange
+
+
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """What the attribution of one alert says about its incident."""
+
+    origin: str
+    strength: int
+
+
+@dataclass(slots=True)
+class Joined:
+    """The incidents of a lot: by key, and which of them are new."""
+
+    by_key: dict[bytes, int] = field(default_factory=dict)
+    opened: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Grown:
+    """What became of one incident."""
+
+    incident_id: int
+    run_id: int | None
+    opened: bool
+    count: int
+    level: str
+    changed: list[str] = field(default_factory=list)
+
+
+def join(groups: Sequence[Group]) -> Joined:
+    """Every group has an open incident, which nobody can close before this transaction ends.
+
+    Call it before the alerts are inserted.
+    """
+    if not groups:
+        return Joined()
+    keys = sorted(group.key for group in groups)
+    if not spans.all_open(keys):
+        take(Lock.OPENING)
+    joined = Joined(spans.lock_open(keys))
+    missing = [group for group in groups if group.key not in joined.by_key]
+    if missing:
+        _open(missing, joined)
+    return joined
+
+
+def _open(groups: list[Group], joined: Joined) -> None:
+    before = spans.closed_before(group.key for group in groups)
+    now = timezone.now()
+    made = Incident.objects.bulk_create([_incident(group, before.get(group.key), now) for group in groups])
+    pairs = [(group.key, incident.pk) for group, incident in zip(groups, made, strict=True)]
+    spans.open_spans(pairs)
+    joined.by_key.update(pairs)
+    joined.opened.update(incident.pk for incident in made)
+
+
+def _incident(group: Group, follows: int | None, now: datetime) -> Incident:
+    assert group.first_at is not None and group.last_at is not None  # noqa: S101 - a group has an alert
+    return Incident(
+        title=group.title,
+        behaviour=group.behaviour[:60],
+        technique=group.technique[:16],
+        level=group.level,
+        rank=RANK[group.level],
+        status=Status.NEW,
+        run_id=group.run_id,
+        drill=group.drill,
+        follows_id=follows,
+        first_alert_at=group.first_at,
+        last_alert_at=group.last_at,
+        opened_at=now,
+        changed_at=now,
+    )
+
+
+def grow(groups: Sequence[Group], joined: Joined, leanings: Mapping[bytes, Iterable[Leaning]]) -> list[Grown]:
+    """The incidents count their new alerts, know their hosts, and lean as their best attribution does.
+
+    Call it after the alerts are inserted, with what of them was new.
+    """
+    counted = [group for group in groups if group.count]
+    if not counted:
+        return []
+    _count(counted, joined)
+    _note_hosts(counted, joined)
+    ids = [joined.by_key[group.key] for group in counted]
+    kept = {incident.pk: incident for incident in Incident.objects.filter(pk__in=ids)}
+    grown = []
+    for group in counted:
+        incident = kept[joined.by_key[group.key]]
+        one = Grown(incident.pk, group.run_id, incident.pk in joined.opened, group.count, incident.level)
+        _grade(incident, group.level, one)
+        lean(incident, leanings.get(group.key, ()), one)
+        grown.append(one)
+    _say_opened([kept[pk] for pk in ids if pk in joined.opened])
+    return grown
+
+
+COUNT = """
+UPDATE incidents_incident i
+   SET alert_count = i.alert_count + s.alerts, changed_at = %s,
+       first_alert_at = LEAST(i.first_alert_at, s.first_at),
+       last_alert_at = GREATEST(i.last_alert_at, s.last_at)
+  FROM (SELECT incident_id, sum(alerts) AS alerts, min(first_at) AS first_at, max(last_at) AS last_at
+          FROM {table} GROUP BY incident_id) s
+ WHERE i.id = s.incident_id
+"""
+
+
+def _count(groups: Sequence[Group], joined: Joined) -> None:
+    columns = [
+        ("incident_id", "bigint"),
+        ("alerts", "bigint"),
+        ("first_at", "timestamptz"),
+        ("last_at", "timestamptz"),
+    ]
+    lines = [(joined.by_key[group.key], group.count, group.first_at, group.last_at) for group in groups]
+    run(COUNT.format(table=stage("growth", columns, sorted(lines))), [timezone.now()])
+
+
+def _note_hosts(groups: Sequence[Group], joined: Joined) -> None:
+    pairs = sorted({(joined.by_key[group.key], host) for group in groups for host in group.hosts})
+    run(
+        """INSERT INTO incidents_incidenthost (incident_id, host_id)
+           SELECT * FROM unnest(%s::bigint[], %s::bigint[]) ON CONFLICT DO NOTHING""",
+        [[pair[0] for pair in pairs], [pair[1] for pair in pairs]],
+    )
+
+
+def _grade(incident: Incident, level: str, one: Grown) -> None:
+    """The level is the worst of the alerts, until a person has said otherwise."""
+    if RANK[level] <= incident.rank:
+        return
+    changes = StatusChange.objects.filter(incident=incident, field="level")
+    if changes.exclude(by=SYSTEM.name).exists():
+        return
+    before, incident.level, incident.rank = incident.level, level, RANK[level]
+    incident.save(update_fields=["level", "rank"])
+    StatusChange.objects.create(incident=incident, field="level", before=before, after=level, by=SYSTEM.name)
+    one.level = level
+    one.changed.append("level")
+
+
+def lean(incident: Incident, leanings: Iterable[Leaning], one: Grown) -> None:
+    """The incident's origin and confidence are those of the strongest attribution so far."""
+    best = max(leanings, key=lambda leaning: leaning.strength, default=None)
+    if best is None or best.origin == Origin.UNKNOWN or best.strength <= incident.confidence:
+        return
+    before, incident.origin, incident.confidence = incident.origin, best.origin, best.strength
+    incident.save(update_fields=["origin", "confidence"])
+    if before != best.origin:
+        StatusChange.objects.create(
+            incident=incident, field="origin", before=before, after=best.origin, by=SYSTEM.name
+        )
+    one.changed.append("origin")
+
+
+def _say_opened(opened: Sequence[Incident]) -> None:
+    StatusChange.objects.bulk_create(
+        StatusChange(incident=one, field="opened", after=one.level, by=SYSTEM.name) for one in opened
+    )
+    for one in opened:
+        record(
+            "incident.opened",
+            by=SYSTEM,
+            subject=Subject("incident", str(one.pk), one.number),
+            drill=one.drill,
+            title=one.title,
+            level=one.level,
+            follows=one.follows_id,
+        )
+
+
+OF_ALERTS = """
+SELECT DISTINCT a.id, s.incident_id
+  FROM detection_alert a
+  JOIN incidents_incidentspan s ON s.key = a.correlation_key AND a.id >= s.first_alert_id
+   AND (s.last_alert_id IS NULL OR a.id <= s.last_alert_id)
+ WHERE a.id = ANY(%s)
+"""
+
+
+def lean_again(leanings: Mapping[int, Leaning]) -> list[Grown]:
+    """Alerts were attributed anew (by alert id): their incidents lean accordingly."""
+    if not leanings:
+        return []
+    by_incident: dict[int, list[Leaning]] = {}
+    for alert, incident in rows(OF_ALERTS, [list(leanings)]):
+        by_incident.setdefault(incident, []).append(leanings[alert])
+    changed = []
+    for incident in Incident.objects.select_for_update().filter(pk__in=by_incident).order_by("pk"):
+        one = Grown(incident.pk, incident.run_id, opened=False, count=0, level=incident.level)
+        lean(incident, by_incident[incident.pk], one)
+        changed.append(one)
+    return [one for one in changed if one.changed]

@@ -1,0 +1,111 @@
+"""The inbox: what waits, who works at it, and what could not be worked off."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.core.bulk import rows, run
+from apps.core.text import storable
+from apps.feed.services import publish
+from apps.telemetry.choices import BatchState
+from apps.telemetry.models import Batch
+
+MOST_BATCHES = 64
+MOST_AGENTS = 16  # so that another worker finds agents too
+MOST_BYTES = 4 * 1024 * 1024  # of bodies as sent, in one lot
+ATTEMPTS = 3
+RETRY_AFTER = timedelta(seconds=2)
+
+
+class Waiting(NamedTuple):
+    """A batch that this transaction works off."""
+
+    id: int
+    agent_id: int
+    host_id: int
+    host_name: str
+    sequence: int
+    received_at: datetime
+    attempts: int
+    encoding: str
+    clock_offset_ms: float | None
+    clock_error_ms: float | None
+    body: bytes
+
+
+# One worker an agent at a time: its batches are worked off in their order.
+TAKE = """
+WITH waiting AS (
+    SELECT id, agent_id FROM telemetry_batch
+     WHERE state = 'pending' AND (attempts = 0 OR worked_at < %(retry)s)
+       AND (%(only)s::bigint IS NULL OR id = %(only)s)
+     ORDER BY id LIMIT 512),
+voices AS (
+    SELECT id FROM fleet_hostagent WHERE id IN (SELECT agent_id FROM waiting)
+     ORDER BY id LIMIT %(agents)s FOR NO KEY UPDATE SKIP LOCKED)
+SELECT b.id, octet_length(b.body), b.attempts
+  FROM telemetry_batch b
+ WHERE b.id IN (SELECT id FROM waiting) AND b.agent_id IN (SELECT id FROM voices) AND b.state = 'pending'
+ ORDER BY b.id LIMIT %(batches)s FOR UPDATE OF b SKIP LOCKED
+"""
+OPEN = """
+SELECT b.id, b.agent_id, a.host_id, h.name, b.sequence, b.received_at, b.attempts, b.encoding,
+       a.clock_offset_ms, a.clock_error_ms, b.body
+  FROM telemetry_batch b JOIN fleet_hostagent a ON a.id = b.agent_id JOIN fleet_host h ON h.id = a.host_id
+ WHERE b.id = ANY(%s) ORDER BY b.id
+"""
+
+
+def take(*, only: int | None = None) -> list[Waiting]:
+    """Batches that wait, oldest first, held until the end of this transaction.
+
+    One that failed before comes alone, so that it can spoil nothing but itself.
+    """
+    found = rows(
+        TAKE,
+        {
+            "retry": timezone.now() - RETRY_AFTER,
+            "only": only,
+            "agents": MOST_AGENTS,
+            "batches": MOST_BATCHES,
+        },
+    )
+    return [Waiting(*row[:-1], bytes(row[-1])) for row in rows(OPEN, [_chosen(found)])] if found else []
+
+
+def _chosen(found: list[tuple[int, int, int]]) -> list[int]:
+    if found[0][2]:
+        return [found[0][0]]
+    chosen, size = [], 0
+    for pk, length, attempts in found:
+        size += length
+        if attempts or (chosen and size > MOST_BYTES):
+            break
+        chosen.append(pk)
+    return chosen
+
+
+def done(taken: list[Waiting]) -> None:
+    """The batches are worked off, when this transaction commits."""
+    run(
+        "UPDATE telemetry_batch SET state = 'done', worked_at = %s, error = '' WHERE id = ANY(%s)",
+        [timezone.now(), [batch.id for batch in taken]],
+    )
+
+
+def failed(pk: int, problem: str) -> None:
+    """The batch has one attempt less; after the last it is a dead letter, kept as it was received."""
+    with transaction.atomic():
+        batch = Batch.objects.select_for_update().get(pk=pk)
+        if batch.state != BatchState.PENDING:
+            return
+        batch.attempts += 1
+        batch.error = storable(problem, limit=400)
+        batch.worked_at = timezone.now()
+        if batch.attempts >= ATTEMPTS:
+            batch.state = BatchState.DEAD
+        batch.save(update_fields=["attempts", "error", "worked_at", "state"])
+        if batch.state == BatchState.DEAD:
+            publish("batch.dead", topics=["fleet"], subject=("batch", pk), error=batch.error)

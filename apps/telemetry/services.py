@@ -1,0 +1,208 @@
+"""Facts go into their tables in bulk; each once, however often it is told."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from apps.core.bulk import rows, run, stage
+from apps.telemetry.rows import (
+    CallKey,
+    CallRow,
+    CloseRow,
+    EndRow,
+    EventRow,
+    GpuRow,
+    ProcessKey,
+    ProcessRow,
+    RecordKey,
+    SocketRow,
+)
+
+_TYPES = {
+    "argv": "jsonb", "data": "jsonb", "truncated": "boolean", "arguments_captured": "boolean",
+    "failed": "boolean", "sm_percent": "double precision", "exit_code": "integer",
+    "position": "integer",
+}  # fmt: skip
+_NUMBERS = {"pid", "start_ticks", "ppid", "uid", "netns", "global_step", "memory_bytes"}
+
+
+def _columns(names: Iterable[str]) -> list[tuple[str, str]]:
+    def kind(name: str) -> str:
+        if name.endswith("_id") and name not in ("trace_id", "span_id", "parent_span_id", "call_id"):
+            return "bigint"
+        if name.endswith("_at"):
+            return "timestamptz"
+        return _TYPES.get(name) or ("bigint" if name in _NUMBERS else "text")
+
+    return [(name, kind(name)) for name in names]
+
+
+def _staged(name: str, shape: Any, lines: Iterable[Sequence[Any]]) -> str:
+    return stage(name, _columns(shape._fields), lines)
+
+
+PROCESSES = """
+INSERT INTO telemetry_process AS p ({names}) SELECT {names} FROM {table}
+    ON CONFLICT (host_id, pid, start_ticks) DO UPDATE
+   SET argv = EXCLUDED.argv, exe = EXCLUDED.exe, cwd = EXCLUDED.cwd, cgroup = EXCLUDED.cgroup,
+       marker = EXCLUDED.marker, truncated = EXCLUDED.truncated, uid = EXCLUDED.uid,
+       traceparent = COALESCE(NULLIF(EXCLUDED.traceparent, ''), p.traceparent),
+       run_id = COALESCE(EXCLUDED.run_id, p.run_id)
+ WHERE EXCLUDED.argv <> '[]'
+   AND ((p.argv, p.exe, p.marker) IS DISTINCT FROM (EXCLUDED.argv, EXCLUDED.exe, EXCLUDED.marker)
+        OR p.run_id IS NULL AND EXCLUDED.run_id IS NOT NULL)
+RETURNING id, host_id, pid, start_ticks
+"""
+
+
+def store_processes(started: Iterable[ProcessRow]) -> dict[ProcessKey, int]:
+    """The processes are there; answers the ids of those that are new or now run another program.
+
+    A process keeps its pid and start time when it executes another program: the row then names that one.
+    """
+    last = {row[:3]: row for row in started}
+    if not last:
+        return {}
+    table = _staged("process", ProcessRow, (last[key] for key in sorted(last)))
+    found = rows(PROCESSES.format(names=", ".join(ProcessRow._fields), table=table))
+    return {(host, pid, ticks): pk for pk, host, pid, ticks in found}
+
+
+ENDS = """
+UPDATE telemetry_process p SET ended_at = s.ended_at, exit_code = s.exit_code
+  FROM {table} s
+ WHERE p.host_id = s.host_id AND p.pid = s.pid AND p.ended_at IS NULL
+   AND (p.start_ticks = s.start_ticks OR s.start_ticks IS NULL AND p.start_ticks < 0)
+"""
+
+
+def end_processes(ended: Iterable[EndRow]) -> int:
+    """The processes have ended; how many were thought to run."""
+    lines = list(ended)
+    if not lines:
+        return 0
+    return run(ENDS.format(table=_staged("end", EndRow, lines)))
+
+
+SOCKETS = """
+INSERT INTO telemetry_connection ({names}, process_id, run_id)
+SELECT {listed}, p.id, p.run_id
+  FROM {table} s
+  LEFT JOIN telemetry_process p
+    ON p.host_id = s.host_id AND p.pid = s.pid AND p.start_ticks = s.start_ticks
+ WHERE NOT EXISTS (SELECT 1 FROM telemetry_connection c
+                    WHERE c.host_id = s.host_id AND c.local = s.local AND c.remote = s.remote
+                      AND c.closed_at IS NULL AND c.state = s.state AND c.pid IS NOT DISTINCT FROM s.pid)
+    ON CONFLICT (batch_id, position) DO NOTHING
+RETURNING id, batch_id, position, process_id, run_id
+"""
+
+
+def store_sockets(opened: Iterable[SocketRow]) -> dict[RecordKey, tuple[int, int | None, int | None]]:
+    """The sockets are there with their owners; answers id, process and run of those that are new."""
+    lines = list(opened)
+    if not lines:
+        return {}
+    names = SocketRow._fields
+    sql = SOCKETS.format(
+        names=", ".join(names),
+        listed=", ".join(f"s.{name}" for name in names),
+        table=_staged("socket", SocketRow, lines),
+    )
+    return {(batch, position): (pk, process, of) for pk, batch, position, process, of in rows(sql)}
+
+
+CLOSES = """
+UPDATE telemetry_connection c SET closed_at = s.closed_at
+  FROM {table} s
+ WHERE c.host_id = s.host_id AND c.local = s.local AND c.remote = s.remote
+   AND c.closed_at IS NULL AND c.opened_at <= s.closed_at
+   AND (s.pid IS NULL OR c.pid IS NULL OR c.pid = s.pid)
+"""
+
+
+def close_sockets(closed: Iterable[CloseRow]) -> int:
+    """The sockets are closed; how many were thought open."""
+    lines = list(closed)
+    if not lines:
+        return 0
+    return run(CLOSES.format(table=_staged("close", CloseRow, lines)))
+
+
+# What was said first stays: a run that writes its own traces cannot rewrite them.
+CALLS = """
+INSERT INTO telemetry_toolcall AS t ({names}) SELECT {names} FROM {table}
+    ON CONFLICT (trace_id, span_id) DO UPDATE
+   SET run_id = COALESCE(t.run_id, EXCLUDED.run_id),
+       episode_id = COALESCE(t.episode_id, EXCLUDED.episode_id),
+       host_id = COALESCE(t.host_id, EXCLUDED.host_id),
+       global_step = COALESCE(t.global_step, EXCLUDED.global_step),
+       call_id = COALESCE(NULLIF(t.call_id, ''), EXCLUDED.call_id),
+       arguments = CASE WHEN t.arguments_captured THEN t.arguments ELSE EXCLUDED.arguments END,
+       arguments_captured = t.arguments_captured OR EXCLUDED.arguments_captured,
+       failed = CASE WHEN t.ended_at IS NULL THEN EXCLUDED.failed ELSE t.failed END,
+       ended_at = COALESCE(t.ended_at, EXCLUDED.ended_at)
+ WHERE (t.run_id IS NULL OR t.run_id = EXCLUDED.run_id)
+   AND (t.ended_at IS NULL AND EXCLUDED.ended_at IS NOT NULL
+        OR NOT t.arguments_captured AND EXCLUDED.arguments_captured
+        OR t.run_id IS NULL AND EXCLUDED.run_id IS NOT NULL)
+RETURNING id, trace_id, span_id, (xmax = 0)
+"""
+
+
+def store_calls(seen: Iterable[CallRow]) -> dict[CallKey, tuple[int, bool]]:
+    """The tool calls are there; answers id and "is new" of those of which something was learnt."""
+    merged: dict[CallKey, CallRow] = {}
+    for row in seen:
+        before = merged.get(row[:2])
+        merged[row[:2]] = row if before is None else _merge(before, row)
+    if not merged:
+        return {}
+    table = _staged("call", CallRow, (merged[key] for key in sorted(merged)))
+    found = rows(CALLS.format(names=", ".join(CallRow._fields), table=table))
+    return {(trace, span): (pk, fresh) for pk, trace, span, fresh in found}
+
+
+def _merge(first: CallRow, then: CallRow) -> CallRow:
+    """Start and end of one call in one lot."""
+    said = first if first.arguments_captured else then
+    return first._replace(
+        arguments=said.arguments,
+        arguments_captured=said.arguments_captured,
+        ended_at=first.ended_at or then.ended_at,
+        failed=first.failed if first.ended_at else then.failed,
+        run_id=first.run_id or then.run_id,
+        episode_id=first.episode_id or then.episode_id,
+        call_id=first.call_id or then.call_id,
+    )
+
+
+PLAIN = "INSERT INTO {target} ({names}) SELECT {names} FROM {table} {conflict}"
+
+
+def store_gpu_samples(seen: Iterable[GpuRow]) -> None:
+    """The samples are there."""
+    _plain("gpu", "telemetry_gpusample", GpuRow, list(seen))
+
+
+def store_events(seen: Iterable[EventRow]) -> None:
+    """The events are there, each once."""
+    _plain("event", "telemetry_event", EventRow, list(seen), "ON CONFLICT (batch_id, position) DO NOTHING")
+
+
+def _plain(name: str, target: str, shape: Any, lines: Sequence[Sequence[Any]], conflict: str = "") -> None:
+    if lines:
+        names = ", ".join(shape._fields)
+        table = _staged(name, shape, lines)
+        run(PLAIN.format(target=target, names=names, table=table, conflict=conflict))
+
+
+def claim_processes(run_id: int, *, host_id: int, marker: str, cgroup: str) -> int:
+    """Processes seen before their run was known belong to it; how many did."""
+    inside = cgroup.rstrip("/")
+    return run(
+        """UPDATE telemetry_process SET run_id = %s
+            WHERE host_id = %s AND run_id IS NULL AND ended_at IS NULL
+              AND (marker = %s AND marker <> ''
+                   OR %s <> '' AND (cgroup = %s OR starts_with(cgroup, %s)))""",
+        [run_id, host_id, marker, inside, inside, f"{inside}/"],
+    )

@@ -42,13 +42,16 @@ function arm() {
   const armed = reason !== "" && (act !== "KILL" || typed.value === form.dataset.run);
   form.toggleAttribute("data-armed", armed);
   form.querySelector(".hold").setAttribute("aria-disabled", String(!armed));
+  form.querySelector(".notkill[type=submit]").disabled = act === "KILL";
   form.querySelectorAll("[data-when]").forEach((part) => { part.hidden = part.dataset.when !== act; });
 }
 
 modal.addEventListener("input", arm);
 modal.addEventListener("change", arm);
+// A kill goes out by the held button alone. The ordinary button would be pressed by Enter in any field,
+// hidden or not, so it is disabled too.
 modal.addEventListener("submit", (event) => {
-  const form = event.target;
-  // A kill goes out by the held button alone: Enter in a field sends nothing.
-  if (form.dataset.act === "kill" && event.submitter === null && !form.dataset.held) event.preventDefault();
+  if (event.target.dataset.act !== "kill" || event.target.dataset.held) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
 }, true);

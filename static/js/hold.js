@@ -66,6 +66,14 @@ function cancel() {
   if (button?.isConnected) { delete button.dataset.hold; say(button.dataset.how); }
 }
 
+/* An order that did not get through is said so, and the button is a button again. */
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target.closest?.("form[data-held]");
+  if (!form || event.detail.successful) return;
+  delete form.dataset.held;
+  if (button?.isConnected) { button.setAttribute("aria-disabled", "false"); say("Not sent. Hold to try again"); }
+});
+
 const held = (event) => event.target.closest?.(".hold");
 document.addEventListener("pointerdown", (event) => { if (event.button === 0 && held(event)) start(held(event)); });
 for (const name of ["pointerup", "pointercancel", "blur"]) document.addEventListener(name, stop, true);

@@ -18,6 +18,14 @@ def visible(value: str, *, limit: int = 8192) -> str:
     return shown if len(value) <= limit else f"{shown}… {len(value) - limit:,} more characters"
 
 
+def typable(value: str) -> str:
+    """`value` as a person reads and can type it: no hidden characters, single spaces, none at the ends.
+
+    A run must not escape a typed confirmation by a name that nobody can type.
+    """
+    return " ".join(visible(value).split())
+
+
 def storable(value: str, *, limit: int) -> str:
     """`value` as PostgreSQL can keep it: no NUL, no lone surrogate, at most `limit` characters."""
     return value[:limit].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

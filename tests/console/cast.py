@@ -44,6 +44,9 @@ def browser(name: str | None) -> Client:
     return client
 
 
+TUNNEL = "ssh -fN -R 0.0.0.0:2222:localhost:22"
+
+
 @dataclass
 class Story:
     """An agent of `run` opened a tunnel on `host`."""
@@ -70,7 +73,7 @@ class Story:
         )  # fmt: skip
 
 
-def story(name: str = "gpu-a12-03", *, text: str = "ssh -fN -R 0.0.0.0:2222:localhost:22", drill: bool = False) -> Story:
+def story(name: str = "gpu-a12-03", *, text: str = TUNNEL, drill: bool = False) -> Story:
     """Everything that the incident page can show; `text` stands in every field that a host controls."""
     now = timezone.now()
     at = now - timedelta(minutes=2)
@@ -86,11 +89,16 @@ def story(name: str = "gpu-a12-03", *, text: str = "ssh -fN -R 0.0.0.0:2222:loca
         global_step=18_412, end_reason=_short(text, 200),
     )  # fmt: skip
     Placement.objects.create(
-        run=run, host=host, cgroup=f"/{_short(text, 300)}", root_pid=41_902, root_start_ticks=1, gpus=["GPU-1"],
-        started_at=at,
+        run=run, host=host, cgroup=f"/{_short(text, 300)}", root_pid=41_902, root_start_ticks=1,
+        gpus=["GPU-1"], started_at=at,
     )  # fmt: skip
     batch = Batch.objects.create(
-        agent=agent, sequence=1, body=b"[]", digest=hashlib.sha256(b"[]").hexdigest(), signature="s", received_at=at
+        agent=agent,
+        sequence=1,
+        body=b"[]",
+        digest=hashlib.sha256(b"[]").hexdigest(),
+        signature="s",
+        received_at=at,
     )
     episode = Episode.objects.create(run=run, native_id=_short(text, 150), global_step=18_412, started_at=at)
     call = ToolCall.objects.create(
@@ -120,7 +128,8 @@ def story(name: str = "gpu-a12-03", *, text: str = "ssh -fN -R 0.0.0.0:2222:loca
         defaults={"title": "Reverse tunnel", "family": "tunnels", "behaviour": "tunnel", "level": "critical"},
     )
     incident = Incident.objects.create(
-        title=_short(text, 200), behaviour="tunnel", level="critical", rank=RANK["critical"], run=run, drill=drill,
+        title=_short(text, 200), behaviour="tunnel", level="critical", rank=RANK["critical"], run=run,
+        drill=drill,
         origin="model", confidence=97, alert_count=1, first_alert_at=at, last_alert_at=now, opened_at=at,
         changed_at=at,
     )  # fmt: skip
@@ -139,7 +148,9 @@ def story(name: str = "gpu-a12-03", *, text: str = "ssh -fN -R 0.0.0.0:2222:loca
     return made
 
 
-def _process(host: Host, run: TrainingRun, batch: Batch, text: str, *, pid: int, ppid: int, at: datetime) -> Process:
+def _process(
+    host: Host, run: TrainingRun, batch: Batch, text: str, *, pid: int, ppid: int, at: datetime
+) -> Process:
     clean = text.replace("\x00", "")
     return Process.objects.create(
         host=host, run=run, batch=batch, pid=pid, ppid=ppid, start_ticks=pid, argv=["ssh", clean], exe=clean,

@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.console.panels import log, orders
 from apps.console.panels.case import Case
+from apps.core.text import visible
 from apps.fleet.models import Placement
 from apps.incidents.selectors import story, tree
 from apps.incidents.selectors.join import Fact, Join
@@ -213,7 +214,7 @@ def _four(case: Case) -> Context:
 def _fact(fact: Fact) -> Context:
     return {
         "kind": fact.kind,
-        "word": fact.label,
+        "word": visible(fact.label, limit=80),
         "code": fact.what,
         "note": "",
         "at": fact.at,
@@ -230,7 +231,7 @@ def _says(found: Join) -> str:
 
 
 def _call_text(call: ToolCall, *, open: bool) -> Context:
-    name = f"Tool call {call.call_id or call.span_id}"
+    name = visible(f"Tool call {call.call_id or call.span_id}", limit=80)
     if not call.arguments_captured:
         return {
             "title": name,

@@ -7,6 +7,7 @@ from django.urls import reverse
 from apps.attribution.choices import Origin
 from apps.console.panels.case import Case
 from apps.console.templatetags.untrusted import as_text
+from apps.core.text import visible
 from apps.detection.models import Alert
 from apps.incidents.models import Annotation, StatusChange
 from apps.incidents.selectors import story
@@ -65,7 +66,7 @@ def _alert(row: Alert) -> Entry:
         "sev": row.level,
         "says": row.title,
         "code": what,
-        "ref": row.host.name,
+        "ref": visible(row.host.name, limit=60),
     }
 
 
@@ -76,7 +77,7 @@ def _call(row: ToolCall) -> Entry:
         "origin": Origin.MODEL.value,
         "says": f"Tool call {row.name}",
         "code": row.arguments,
-        "ref": row.episode.native_id if row.episode else "",
+        "ref": visible(row.episode.native_id, limit=60) if row.episode else "",
     }
 
 
@@ -101,7 +102,7 @@ def _receipt(row: Receipt) -> Entry:
     return {
         "at": row.received_at,
         "glyph": "check",
-        "who": row.target.host.name,
+        "who": visible(row.target.host.name, limit=60),
         "says": f"signed: {row.get_stage_display().lower()}",
         "ref": order.number,
         "url": reverse("order", args=[order.pk]),

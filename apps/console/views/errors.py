@@ -1,9 +1,9 @@
 """Refusals and failures: a page for a person, a status for a script."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.console.access import is_fragment
+from apps.console.access import is_fragment, public
 from apps.core import requestid
 
 
@@ -20,6 +20,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def failed(request: HttpRequest) -> HttpResponse:
     """500: the id under which the log has the reason."""
     return _answer(request, "500.html", 500, "Failed.")
+
+
+@public
+def closed(request: HttpRequest, **kwargs: str) -> HttpResponse:
+    """Doors of the sign-in library that nobody here goes through: people are made by an admin, not by mail."""
+    raise Http404
 
 
 def _answer(request: HttpRequest, template: str, status: int, text: str) -> HttpResponse:

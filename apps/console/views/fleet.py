@@ -10,7 +10,7 @@ from apps.audit.services import By
 from apps.console.access import Signed, host_or_404, page
 from apps.console.context import feed_cursor
 from apps.console.panels import fleet as panels
-from apps.fleet import services
+from apps.fleet import invitation, services
 from apps.fleet.choices import AgentState
 from apps.fleet.models import EnrolmentToken, Host
 
@@ -46,7 +46,7 @@ def host_offer(request: Signed) -> HttpResponse:
     """The one command that puts a host under watch; its token works once and is shown once."""
     text = services.offer_enrolment(By("person", request.user.username))
     offer = {
-        "command": install_command(request, text),
+        "command": _command(request, text),
         "expires_at": timezone.now() + services.TOKEN_LASTS,
         "used_by": None,
     }
@@ -62,12 +62,11 @@ def host_revoke(request: Signed, pk: int) -> HttpResponse:
     return redirect("host", pk=pk)
 
 
-def install_command(request: HttpRequest, token: str) -> str:
+def _command(request: HttpRequest, token: str) -> str:
     """What a person pastes on the host. The address is the one that this person reached the server by."""
     scheme = "https" if settings.HTTPS else "http"
     address = f"{scheme}://{request.get_host()}"
-    fetch = f"curl -fsS {address}/agent/v1/install -H 'Authorization: Bearer {token}'"
-    return f"{fetch} | sh -s -- {address} {token}"
+    return invitation.install_command(address, token)
 
 
 def _page(request: Signed, host: Host | None) -> HttpResponse:

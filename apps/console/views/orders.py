@@ -13,6 +13,7 @@ from apps.console.access import Signed, incident_or_404, is_fragment, order_or_4
 from apps.console.context import feed_cursor
 from apps.console.panels import order as panels
 from apps.console.panels import orders as lists
+from apps.core.text import typable
 from apps.fleet.health import health
 from apps.fleet.models import TrainingRun
 from apps.incidents.models import Incident
@@ -67,7 +68,7 @@ def order_bundle(request: Signed, pk: int) -> HttpResponse:
     return answer
 
 
-@page(Right.VIEW, methods=("GET", "POST"))
+@page(Right.CONTAIN, methods=("GET", "POST"))
 def contain(request: Signed, pk: int) -> HttpResponse:
     """The dialog with the exact targets; and, held long enough, the order."""
     given = request.POST if request.method == "POST" else request.GET
@@ -107,6 +108,7 @@ def _dialog(run: TrainingRun, incident: Incident | None, action: str) -> dict[st
     gpus = [len(target.gpus) for target in seen.targets]
     return {
         "run": run,
+        "typed_as": typable(run.name),
         "incident": incident,
         "action": action,
         "actions": _possible(run, seen),

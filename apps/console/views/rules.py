@@ -24,7 +24,9 @@ SELECT rule.slug, few.n, few.drills, few.last_at
 FROM detection_detectionrule AS rule CROSS JOIN LATERAL (
   SELECT count(*) FILTER (WHERE NOT drill) AS n, count(*) FILTER (WHERE drill) AS drills,
          max(received_at) AS last_at
-  FROM (SELECT drill, received_at FROM detection_alert WHERE rule_id = rule.id AND id >= %s LIMIT %s) AS part_of
+  FROM (
+    SELECT drill, received_at FROM detection_alert WHERE rule_id = rule.id AND id >= %s LIMIT %s
+  ) AS part_of
 ) AS few
 """
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit import services as audit
-from apps.core.text import storable
+from apps.core.text import storable, typable
 from apps.feed import services as feed
 from apps.fleet.models import TrainingRun
 from apps.incidents.models import Incident
@@ -91,8 +91,8 @@ def _check_words(run: TrainingRun, *, action: str, reason: str, typed_name: str,
         raise OrderRefusedError("unknown_action", "The action has to be PAUSE, RESUME or KILL.")
     if not reason.strip():
         raise OrderRefusedError("no_reason", "An order needs a reason: it stays in the audit trail.")
-    if action == Action.KILL and typed_name.strip() != run.name:
-        raise OrderRefusedError("wrong_name", f"To kill this run, type its name exactly: {run.name}")
+    if action == Action.KILL and typable(typed_name) != typable(run.name):
+        raise OrderRefusedError("wrong_name", f"To kill this run, type its name exactly: {typable(run.name)}")
     if not 8 <= len(key) <= 64:
         raise OrderRefusedError("bad_key", "The idempotency key has to have 8 to 64 characters.")
 

@@ -2,10 +2,13 @@
 
 import os
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel.settings")
+from sentinel.pool import pooled
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel.settings")
+settings.DATABASES["default"] = pooled(settings.DATABASES["default"])
 django = get_asgi_application()  # before the imports below: they need Django's apps
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from apps.gateway.auth import RefusedError, signed_agent
 from apps.gateway.envelope import check_size
-from apps.response.services import receive
+from apps.response.services import receive_all
 from hostagent.protocol import Signed
 
 MOST_RECEIPTS = 200
@@ -25,7 +25,8 @@ def receipts(request: HttpRequest) -> HttpResponseBase:
         given = signed_texts(request.body)
     except RefusedError as refused:
         return JsonResponse(refused.body(), status=refused.status)
-    results = [asdict(receive(agent, one["payload"], one["signature"])) for one in given]
+    taken = receive_all(agent, [(one["payload"], one["signature"]) for one in given])
+    results = [asdict(one) for one in taken]
     refused_all = bool(results) and all(one["result"] == "refused" for one in results)
     if refused_all:
         return JsonResponse(

@@ -36,7 +36,8 @@ def test_a_kill_ends_in_dead_processes_and_signed_proof(server: Web, training_ho
     while page.until("entries")["entries"][-1]["kind"] != "run.changed":
         pass
     page.close()
-    assert AuditEntry.objects.filter(action="receipt.received").count() == len(stages)
+    entries = AuditEntry.objects.filter(action="receipt.received").order_by("seq")
+    assert [one["stage"] for entry in entries for one in entry.detail["receipts"]] == stages
 
 
 @override_settings(RESPAWN_WATCH_SECONDS=1)

@@ -2,7 +2,7 @@
 
 from apps.response.aim import preview
 from apps.response.services.issuing import OrderRefusedError, issue
-from apps.response.services.receiving import Taken, receive
+from apps.response.services.receiving import Taken, receive, receive_all
 from apps.response.services.silence import sweep_silence
 
-__all__ = ["OrderRefusedError", "Taken", "issue", "preview", "receive", "sweep_silence"]
+__all__ = ["OrderRefusedError", "Taken", "issue", "preview", "receive", "receive_all", "sweep_silence"]

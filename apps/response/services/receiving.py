@@ -1,7 +1,9 @@
 """A receipt counts when its host signed it, for the order that it was given, and only forwards."""
 
+import hashlib
 import secrets
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +18,8 @@ from apps.feed.models import FeedEntry
 from apps.fleet.models import HostAgent
 from apps.response import outcome
 from apps.response.choices import OUTCOMES, REACHED_FROM, REFUSALS, SETTLED, Stage
-from apps.response.models import ContainmentOrder, OrderTarget, Receipt
-from apps.response.news import order_subject, topics_of
+from apps.response.models import OrderTarget, Receipt
+from apps.response.news import moved_entry, order_subject, run_entry
 from apps.response.reading import UnprovenError, judged, read
 
 
@@ -29,120 +31,173 @@ class Taken:
     detail: str = ""
 
 
+@dataclass(slots=True)
+class _Heard:
+    """One target's new receipts of this bundle."""
+
+    target: OrderTarget
+    before: str
+    receipts: list[Receipt] = field(default_factory=list)
+    doubt: str = ""
+    run_state: str | None = None
+
+
 def receive(agent: HostAgent, payload_text: str, signature: str) -> Taken:
-    """The receipt is evidence, its target stands where the host signed that it stands, and pages are told.
+    """`receive_all` for one receipt."""
+    return receive_all(agent, [(payload_text, signature)])[0]
+
+
+def receive_all(agent: HostAgent, given: list[tuple[str, str]]) -> list[Taken]:
+    """The receipts are evidence, their targets stand where the host signed, and pages are told.
 
     What is forged, replayed with other words, or about somebody else's order is refused and the refusal
-    recorded; the order does not move. The same receipt again changes nothing.
+    recorded; the order does not move. The same receipt again changes nothing. All in one transaction, so
+    the steps of a stop cost one commit.
     """
     with transaction.atomic():
-        try:
-            data = read(agent, payload_text, signature)
-            target = _target(agent, data)
-            if known := Receipt.objects.filter(target=target, seq=data["seq"]).first():
-                if known.payload != payload_text:
-                    raise UnprovenError("another receipt was already received under this number")
-                return Taken("duplicate")
-            _keep(target, data, payload_text, signature)
-        except UnprovenError as refused:
-            return _refuse(agent, str(refused), payload_text)
-    return Taken("stored")
+        read_ones = [_read(agent, text, signature) for text, signature in given]
+        heard = _lock(agent, [one for one in read_ones if isinstance(one, dict)])
+        results = [
+            _refused(one) if isinstance(one, UnprovenError) else _keep(heard, one, text, signature)
+            for one, (text, signature) in zip(read_ones, given, strict=True)
+        ]
+        _move(heard)
+        _record(agent, heard, [result for result in results if result.result == "refused"])
+        feed_entries = _news(heard)
+        if feed_entries:
+            feed.publish_many(feed_entries)
+    return results
 
 
-def _target(agent: HostAgent, data: dict[str, Any]) -> OrderTarget:
-    """The target that the receipt is about. Its order is locked: hosts of one order are judged in turn."""
-    target = OrderTarget.objects.filter(pk=data["order_id"], agent=agent).first()
-    if target is None:
-        raise UnprovenError("this host agent was given no such order")
-    order = ContainmentOrder.objects.select_for_update(no_key=True).get(pk=target.order_id)
-    target.refresh_from_db()
-    target.order = order
-    if not secrets.compare_digest(target.nonce.encode(), data["nonce"].encode("utf-8", "replace")):
-        raise UnprovenError("the nonce is not that of the order")
-    stage = data["stage"]
-    if stage not in REACHED_FROM or (stage in SETTLED and stage not in OUTCOMES[order.action] | REFUSALS):
-        raise UnprovenError(f"{order.action} does not end in {stage}")
-    return target
+def _read(agent: HostAgent, text: str, signature: str) -> dict[str, Any] | UnprovenError:
+    try:
+        return read(agent, text, signature)
+    except UnprovenError as refused:
+        return refused
 
 
-def _keep(target: OrderTarget, data: dict[str, Any], text: str, signature: str) -> None:
-    now = timezone.now()
-    stage, doubt = judged(data)
-    Receipt.objects.create(
-        target=target,
+def _refused(why: UnprovenError) -> Taken:
+    return Taken("refused", str(why))
+
+
+def _lock(agent: HostAgent, receipts: list[dict[str, Any]]) -> dict[int, _Heard]:
+    """The agent's targets that are spoken of, locked with their orders: hosts of one order are judged in
+    turn, or the two last could each believe that the other is still alive."""
+    ids = {one["order_id"] for one in receipts}
+    rows = OrderTarget.objects.filter(pk__in=ids, agent=agent).select_related("order__run", "host")
+    locked = rows.select_for_update(of=("self", "order"), no_key=True).order_by("order_id", "pk")
+    return {target.pk: _Heard(target, target.stage) for target in locked}
+
+
+def _keep(heard: dict[int, _Heard], data: dict[str, Any], text: str, signature: str) -> Taken:
+    try:
+        one = _addressed(heard, data)
+    except UnprovenError as refused:
+        return _refused(refused)
+    receipt = Receipt(
+        target=one.target,
         seq=data["seq"],
         stage=data["stage"],
         payload=text,
         signature=signature,
         data=data,
         host_at=datetime.fromtimestamp(data["at_ms"] / 1000, UTC),
-        received_at=now,
+        received_at=timezone.now(),
     )
-    before = target.stage
-    on = moved(target, "stage", frm=REACHED_FROM[stage], to=stage, **_also(target, data, stage, doubt, now))
-    contained = outcome.settle(target) if on else None
-    audit.record(
-        "receipt.received",
-        by=audit.By("host", target.host.name),
-        subject=order_subject(target.order),
-        drill=target.order.drill,
-        stage=data["stage"],
-        seq=data["seq"],
-        before=before,
-        after=target.stage,
-        doubt=doubt,
-        host_at=datetime.fromtimestamp(data["at_ms"] / 1000, UTC),
-        mono_ms=int(data["mono_ms"]),
-        signature=signature,
-        run_state=contained,
-    )
-    if on:
-        _publish(target, contained)
+    known = next((row for row in one.receipts if row.seq == receipt.seq), None)
+    known = known or Receipt.objects.filter(target=one.target, seq=receipt.seq).first()
+    if known is None:
+        one.receipts.append(receipt)
+        return Taken("stored")
+    if known.payload == text:
+        return Taken("duplicate")
+    return Taken("refused", "another receipt was already received under this number")
 
 
-def _also(
-    target: OrderTarget, data: dict[str, Any], stage: Stage, doubt: str, now: datetime
-) -> dict[str, Any]:
-    said = storable(doubt or data.get("detail", ""), limit=500)
-    fresh: dict[str, Any] = {"stage_at": now, "settled_at": now if stage in SETTLED else None, "detail": said}
-    if target.delivered_at is None:
-        fresh["delivered_at"] = now
-    counts = {name: data.get(name) for name in ("processes_before", "processes_after")}
-    return fresh | {name: value for name, value in counts.items() if value is not None}
+def _addressed(heard: dict[int, _Heard], data: dict[str, Any]) -> _Heard:
+    """Whose receipt it is, if it fits an order that this agent was given."""
+    one = heard.get(data["order_id"])
+    if one is None:
+        raise UnprovenError("this host agent was given no such order")
+    if not secrets.compare_digest(one.target.nonce.encode(), data["nonce"].encode("utf-8", "replace")):
+        raise UnprovenError("the nonce is not that of the order")
+    action, stage = one.target.order.action, data["stage"]
+    if stage not in REACHED_FROM or (stage in SETTLED and stage not in OUTCOMES[action] | REFUSALS):
+        raise UnprovenError(f"{action} does not end in {stage}")
+    return one
 
 
-def _publish(target: OrderTarget, run_state: str | None) -> None:
-    order = target.order
-    about = {"by": target.host.name, "detail": {"host": target.host_id, "stage": target.stage}}
-    news = [
-        FeedEntry(
-            kind="order.moved",
-            topics=[*topics_of(order)],
-            subject_kind="order",
-            subject_id=order.pk,
-            **about,
-        )
-    ]
-    if run_state:
-        news.append(
-            FeedEntry(
-                kind="run.changed",
-                topics=[*topics_of(order), "queue", "fleet"],
-                subject_kind="run",
-                subject_id=order.run_id,
-                by=target.host.name,
-                detail={"state": run_state, "order": order.pk},
+def _move(heard: dict[int, _Heard]) -> None:
+    """Receipts are kept and targets moved, all rows before the trail's lock is taken."""
+    Receipt.objects.bulk_create(receipt for one in heard.values() for receipt in one.receipts)
+    for one in heard.values():
+        if steps := _steps(one):
+            stage, also = steps
+            if moved(one.target, "stage", frm=[one.before], to=stage, **also):
+                one.run_state = outcome.settle(one.target)
+
+
+def _steps(one: _Heard) -> tuple[Stage, dict[str, Any]] | None:
+    """Where the receipts, in their order, take the target; None where it stays."""
+    now, stage, also = timezone.now(), Stage(one.before), dict[str, Any]()
+    for receipt in sorted(one.receipts, key=lambda row: row.seq):
+        claimed, doubt = judged(receipt.data)
+        if stage not in REACHED_FROM[claimed]:
+            continue
+        stage, one.doubt = claimed, doubt
+        also["detail"] = storable(doubt or receipt.data.get("detail", ""), limit=500)
+        counts = {name: receipt.data.get(name) for name in ("processes_before", "processes_after")}
+        also |= {name: value for name, value in counts.items() if value is not None}
+    if not also:
+        return None
+    also |= {"stage_at": now, "settled_at": now if stage in SETTLED else None}
+    also["delivered_at"] = one.target.delivered_at or now
+    return stage, also
+
+
+def _record(agent: HostAgent, heard: dict[int, _Heard], refused: list[Taken]) -> None:
+    by = audit.By("host", agent.host.name)
+    for one in heard.values():
+        if one.receipts:
+            audit.record(
+                "receipt.received",
+                by=by,
+                subject=order_subject(one.target.order),
+                drill=one.target.order.drill,
+                receipts=[_trace(row) for row in one.receipts],
+                before=one.before,
+                after=one.target.stage,
+                doubt=one.doubt,
+                run_state=one.run_state,
             )
-        )
-    feed.publish_many(news)
+    if refused:
+        subject = audit.Subject("agent", str(agent.uuid), agent.host.name)
+        why = [f"{number}: {text}" for text, number in _counted(refused).items()]
+        audit.record("receipt.refused", by=by, subject=subject, why=why)
 
 
-def _refuse(agent: HostAgent, why: str, text: str) -> Taken:
-    audit.record(
-        "receipt.refused",
-        by=audit.By("host", agent.host.name),
-        subject=audit.Subject("agent", str(agent.uuid), agent.host.name),
-        why=why,
-        text=text[:500],
-    )
-    return Taken("refused", why)
+def _trace(row: Receipt) -> dict[str, Any]:
+    """Enough to find the receipt again, and to see that it is the same."""
+    return {
+        "seq": row.seq,
+        "stage": row.stage,
+        "host_at": row.host_at,
+        "sha256": hashlib.sha256(row.payload.encode()).hexdigest(),
+    }
+
+
+def _counted(refused: list[Taken]) -> dict[str, int]:
+    counted: dict[str, int] = defaultdict(int)
+    for one in refused:
+        counted[one.detail] += 1
+    return counted
+
+
+def _news(heard: dict[int, _Heard]) -> list[FeedEntry]:
+    news = []
+    for one in heard.values():
+        if one.target.stage != one.before:
+            news.append(moved_entry(one.target, by=one.target.host.name))
+        if one.run_state:
+            news.append(run_entry(one.target, one.run_state))
+    return news

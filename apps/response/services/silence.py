@@ -11,10 +11,9 @@ from django.utils import timezone
 from apps.audit import services as audit
 from apps.core.transitions import moved
 from apps.feed import services as feed
-from apps.feed.models import FeedEntry
 from apps.response.choices import Stage
 from apps.response.models import OrderTarget
-from apps.response.news import order_subject, topics_of
+from apps.response.news import moved_entry, order_subject
 
 SWEEPER = 7_310  # advisory lock: one process sweeps at a time, the others pass by
 MOST = 500
@@ -47,7 +46,7 @@ def sweep_silence(*, now: datetime | None = None) -> int:
         for rule, target, before in silent:
             _record(rule, target, before)
         if silent:
-            feed.publish_many([_entry(target) for _, target, _ in silent])
+            feed.publish_many([moved_entry(target, by="") for _, target, _ in silent])
     return len(silent)
 
 
@@ -88,7 +87,9 @@ def _first() -> bool:
 
 def _silent(rule: Rule) -> QuerySet[OrderTarget]:
     rows = OrderTarget.objects.filter(rule.when, stage__in=rule.frm, settled_at=None)
-    return rows.select_related("order__run", "order__incident", "host", "agent").order_by("order_id", "pk")
+    # A row that a receipt holds right now is not silent.
+    locked = rows.select_for_update(of=("self",), skip_locked=True, no_key=True)
+    return locked.select_related("order", "host").order_by("order_id", "pk")
 
 
 def _apply(rule: Rule, now: datetime) -> list[tuple[Rule, OrderTarget, str]]:
@@ -108,14 +109,4 @@ def _record(rule: Rule, target: OrderTarget, before: str) -> None:
         before=before,
         after=target.stage,
         why=rule.detail,
-    )
-
-
-def _entry(target: OrderTarget) -> FeedEntry:
-    return FeedEntry(
-        kind="order.moved",
-        topics=[*topics_of(target.order), "queue"],
-        subject_kind="order",
-        subject_id=target.order_id,
-        detail={"host": target.host_id, "stage": target.stage, "run": target.order.run_id},
     )

@@ -14,15 +14,6 @@ from apps.gateway import package
 SCRIPT = Path(__file__).with_name("install.sh")
 
 
-def command(server: str, token: str) -> str:
-    """The one line that puts a host under watch.
-
-    The token stands in the environment of one shell and in no argument: no other user of the host sees it.
-    """
-    place = f"{server.rstrip('/')}/agent/v1/install"
-    return f"curl -fsS {shlex.quote(place)} | SENTINEL_ENROL_TOKEN={shlex.quote(token)} sh"
-
-
 @require_GET
 def install(request: HttpRequest) -> HttpResponse:
     """The script, with the address under which it was asked for. There is no secret in it."""

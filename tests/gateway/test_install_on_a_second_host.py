@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import connection
 
 from apps.audit.services import By
+from apps.fleet.invitation import install_command
 from apps.fleet.models import EnrolmentToken, HostAgent
 from apps.fleet.services import offer_enrolment
-from apps.gateway import handout
 from apps.telemetry.models import Batch
 from tests.live import database_url
 
@@ -45,6 +45,7 @@ def lacking() -> str:
 pytestmark = [
     pytest.mark.skipif(bool(lacking()), reason=lacking()),
     pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(400),
 ]
 
 
@@ -61,7 +62,7 @@ class Elsewhere:
         return subprocess.run(
             ["nsenter", f"--net=/run/netns/{self.name}", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
              *(f"{name}={value}" for name, value in env.items()), "sh", "-c", command],
-            capture_output=True, text=True, check=False, timeout=90, cwd="/",
+            capture_output=True, text=True, check=False, timeout=180, cwd="/",
         )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def server(elsewhere: Elsewhere) -> Iterator[str]:
         process.wait(timeout=15)
 
 
-def until(true: Callable[[], bool], *, seconds: float = 30) -> None:
+def until(true: Callable[[], bool], *, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "did not come about in time"
@@ -136,7 +137,7 @@ def test_the_one_command_of_the_hosts_page_puts_a_host_under_watch(
 ) -> None:
     prefix, state = tmp_path / "agent", tmp_path / "state"
     token = offer_enrolment(By("person", "ana"))
-    line = f"{handout.command(server, token)} -s -- --prefix {prefix} --state {state}"
+    line = f"{install_command(server, token)} -s -- --prefix {prefix} --state {state}"
     done = elsewhere.run(line, SENTINEL_PYTHON=SYSTEM_PYTHON)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The host agent watches this host." in done.stdout
@@ -173,7 +174,7 @@ def _a_second_time_changes_the_program_alone(
     """With a new token: the old agent is stopped, the new one goes on under the same key."""
     before, key = (state / "agent.pid").read_text(), (state / "agent.json").read_text()
     token = offer_enrolment(By("person", "ana"))
-    line = f"{handout.command(server, token)} -s -- --prefix {prefix} --state {state}"
+    line = f"{install_command(server, token)} -s -- --prefix {prefix} --state {state}"
     done = elsewhere.run(line, SENTINEL_PYTHON=SYSTEM_PYTHON)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "enrolled already" in done.stdout
@@ -194,7 +195,7 @@ def test_what_is_missing_is_said_in_one_sentence_and_nothing_is_left(
     elsewhere: Elsewhere, server: str, tmp_path: Path, token: str, python: str, said: str
 ) -> None:
     prefix, state = tmp_path / "agent", tmp_path / "state"
-    line = f"{handout.command(server, token)} -s -- --prefix {prefix} --state {state}"
+    line = f"{install_command(server, token)} -s -- --prefix {prefix} --state {state}"
     done = elsewhere.run(line, SENTINEL_PYTHON=python)
     assert done.returncode != 0
     assert said in done.stderr
@@ -206,7 +207,7 @@ def test_a_host_of_another_make_is_told_so(elsewhere: Elsewhere, server: str, tm
     """`uname` says another machine, as under a kernel of another architecture."""
     token = offer_enrolment(By("person", "ana"))
     line = (
-        f"{handout.command(server, token)} -s -- --prefix {tmp_path / 'agent'} --state {tmp_path / 'state'}"
+        f"{install_command(server, token)} -s -- --prefix {tmp_path / 'agent'} --state {tmp_path / 'state'}"
     )
     done = elsewhere.run(f"setarch i686 sh -c {_quoted(line)}", SENTINEL_PYTHON=SYSTEM_PYTHON)
     assert done.returncode != 0

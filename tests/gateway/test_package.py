@@ -17,9 +17,10 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.audit.services import By
+from apps.fleet.invitation import install_command
 from apps.fleet.models import EnrolmentToken
 from apps.fleet.services import offer_enrolment
-from apps.gateway import handout, package
+from apps.gateway import package
 
 PACKAGE, INSTALL = "/agent/v1/package", "/agent/v1/install"
 
@@ -123,7 +124,7 @@ def test_the_one_command_keeps_the_token_out_of_every_argument(tmp_path: Path) -
     )
     curl.chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", handout.command("http://sentinel:8000/", token)],
+        ["sh", "-c", install_command("http://sentinel:8000/", token)],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == f"|{token}"

@@ -41,7 +41,9 @@ function arm() {
   typed.required = act === "KILL";
   const armed = reason !== "" && (act !== "KILL" || typed.value === form.dataset.run);
   form.toggleAttribute("data-armed", armed);
-  form.querySelector(".hold").setAttribute("aria-disabled", String(!armed));
+  const hold = form.querySelector(".hold");
+  hold.setAttribute("aria-disabled", String(!armed));
+  if (!hold.dataset.hold) hold.querySelector("small").textContent = hold.dataset.how;
   form.querySelector(".notkill[type=submit]").disabled = act === "KILL";
   form.querySelectorAll("[data-when]").forEach((part) => { part.hidden = part.dataset.when !== act; });
 }

@@ -64,7 +64,7 @@ class Judge:
 
     def judge(self, signed: object, *, now_ms: float) -> Verdict:
         """Takes the order into the journal if it is to be carried out; says why not otherwise."""
-        if isinstance(signed, dict) and signed.get("payload") in self._taken:
+        if isinstance(signed, dict) and str(signed.get("payload")) in self._taken:
             return Known()  # listed until its last receipt has arrived; a signature costs milliseconds
         text = self._authentic(signed)
         if isinstance(text, Forged):

@@ -163,6 +163,12 @@ def raw_environ(pid: int) -> bytes | None:
         os.close(handle)
 
 
+def has_marker(pid: int, needle: bytes) -> bool:
+    """Whether the process carries the marker that `marker_needle` was made for."""
+    data = raw_environ(pid)
+    return bool(data) and needle in b"\0" + (data or b"") + b"\0"
+
+
 def marker_needle(marker: str) -> bytes:
     return b"\0" + f"{ENV_RUN}={marker}".encode() + b"\0"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,9 @@ from hostagent.sensors.net_tables import Socket, read_sockets, socket_inodes
 MAX_PROCESSES = 256
 MAX_FILES = 64
 MAX_ARGV_CHARS = 4096
+MAX_NAME_CHARS = 256
+MAX_ENV_NAMES = 64
+MAX_BYTES = 512 * 1024  # of JSON; the server takes receipts up to twice that
 
 
 class Evidence:
@@ -21,15 +25,18 @@ class Evidence:
     def __init__(self) -> None:
         self.tree: list[dict[str, Any]] = []
         self.left_out = 0
+        self._bytes = 0
         self.sockets: dict[int, tuple[Socket, int]] = {}  # by inode, with a witness of its namespace
 
     def capture(self, members: Iterable[Member]) -> None:
         tables: dict[int, dict[int, Socket]] = {}
         for member in members:
-            if len(self.tree) >= MAX_PROCESSES:
+            if len(self.tree) >= MAX_PROCESSES or self._bytes >= MAX_BYTES:
                 self.left_out += 1
                 continue
-            self.tree.append(self._process(member, tables))
+            entry = self._process(member, tables)
+            self._bytes += len(json.dumps(entry))
+            self.tree.append(entry)
 
     def as_record(self) -> dict[str, Any]:
         return {"captured_at": time.time(), "tree": self.tree, "left_out": self.left_out}
@@ -51,10 +58,12 @@ class Evidence:
             "cgroup": procfs.cgroup(pid),
             "marker": environ.marker,
             "traceparent": environ.traceparent,
-            "env_names": environ.names,
+            "env_names": [name[:MAX_NAME_CHARS] for name in environ.names[:MAX_ENV_NAMES]],
             "belongs_by": sorted(member.reasons),
             "sockets": self._sockets(pid, tables),
-            "files": [name for name in procfs.open_files(pid, MAX_FILES) if name.startswith("/")],
+            "files": [
+                name[:MAX_NAME_CHARS] for name in procfs.open_files(pid, MAX_FILES) if name.startswith("/")
+            ],
         }
 
     def _sockets(self, pid: int, tables: dict[int, dict[int, Socket]]) -> list[dict[str, Any]]:

@@ -127,7 +127,7 @@ class Finder:
             data = procfs.raw_environ(pid)
             if data is None:
                 unreadable += 1
-            elif data and self._needle in b"\0" + data + b"\0":
+            elif self._needle in b"\0" + data + b"\0":
                 found.append(pid)
                 continue
             strangers.add(pid)

@@ -29,6 +29,7 @@ class Stub:
     receipt_times: list[float] = field(default_factory=list)
     orders: list[dict[str, str]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # for the next batches
+    away: bool = False  # answers orders, and nothing that is sent to it
     bad: list[str] = field(default_factory=list)
     agent_key: str = ""
     enrolled: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +47,12 @@ class Stub:
 
     def start(self) -> None:
         config = uvicorn.Config(
-            self.app, interface="asgi3", log_level="warning", lifespan="off", ws="websockets-sansio", timeout_keep_alive=60
+            self.app,
+            interface="asgi3",
+            log_level="warning",
+            lifespan="off",
+            ws="websockets-sansio",
+            timeout_keep_alive=60,
         )
         self._server = uvicorn.Server(config)
         listening = self._probe.dup()
@@ -107,11 +113,14 @@ class Stub:
             status, answer = self._answer(scope["method"], scope["path"], headers, body)
             self.changed.notify_all()
         data = json.dumps(answer).encode()
+        lines = [(b"content-length", str(len(data)).encode())]
+        if "retry_after" in answer:
+            lines.append((b"retry-after", str(answer["retry_after"]).encode()))
         await send(
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [(b"content-length", str(len(data)).encode())],
+                "headers": lines,
             }
         )
         await send({"type": "http.response.body", "body": data})
@@ -132,6 +141,8 @@ class Stub:
                 "server_key": self.public(),
                 "server_time_ms": now_ms,
             }
+        if self.away and method == "POST":
+            return 503, {"error": "away"}
         if path == protocol.PATH_BATCHES:
             return self._batch(headers, body, now_ms)
         if path == protocol.PATH_ORDERS:

@@ -105,13 +105,13 @@ class Supervisor:
         return valkey.url
 
     def start_web(self, programs: Programs) -> None:
-        """Pages are served. The worker comes up beside it: no page waits for it."""
+        """Pages are served. The worker comes up beside it, beat after it: no page waits for them."""
         web = programs.web()
         ready = probes.answers(self.options.loopback + "/healthz")
         self.add(self.programs, web, ready)
         self.add(self.programs, programs.worker())
+        self.wait(web, ready, 120)
         self.add(self.programs, programs.beat())
-        self.wait(web, ready, 60)
         self.watch.lap("web", "with worker and beat")
 
     def start_host_agent(self, programs: Programs, arrival: Arrival) -> None:

@@ -16,7 +16,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         made.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     made = Stack(tmp_path_factory.mktemp("stack")).start()
     yield made

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.request import urlopen
 
 from sentinel.env import ROOT
@@ -17,7 +17,7 @@ from sentinel.stack.valkey import free_port
 
 NOT_OURS = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "SENTINEL_ADMIN_PASSWORD")
 T = TypeVar("T")
-START_SECONDS, LEAVE_SECONDS = 60.0, 15.0
+START_SECONDS, LEAVE_SECONDS = 120.0, 15.0
 
 
 def until(question: Callable[[], T], *, seconds: float, told: Callable[[], str] = str) -> T:
@@ -91,6 +91,16 @@ class Stack:
         assert self.process
         assert self.process.wait(START_SECONDS) == 1, self.said
         return self.said
+
+    def move_port(self) -> None:
+        """The next start has another port."""
+        self.port = free_port()
+        self.env["SENTINEL_PORT"] = str(self.port)
+
+    def health(self) -> dict[str, Any]:
+        """The parts as `/healthz` tells them."""
+        with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=10) as answer:
+            return json.loads(answer.read())["parts"]
 
     def get(self, path: str) -> int:
         with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:

@@ -6,6 +6,7 @@ the digest alone of what it leaves out, and the chain can still be followed thro
 """
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
@@ -16,6 +17,16 @@ FIELDS = (
     "seq", "at", "action", "by_kind", "by_name", "subject_kind", "subject_id", "subject_name", "drill",
     "request_id", "detail",
 )  # fmt: skip
+
+
+def iso(moment: datetime) -> str:
+    """The one spelling of a time inside the chain."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def covered(row: Any) -> dict[str, Any]:
+    """The fields of an entry's row under its hash, as they are exported."""
+    return {name: iso(row.at) if name == "at" else getattr(row, name) for name in FIELDS}
 
 
 def digest(entry: dict[str, Any]) -> str:

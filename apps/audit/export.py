@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from apps.audit import chain, checkpoints, notes, selectors, verify
 from apps.audit.models import AuditEntry, Checkpoint
-from apps.audit.services import By, Subject, covered, iso, record
+from apps.audit.services import By, Subject, record
 
 FORMS = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 
@@ -109,7 +109,7 @@ def begin(
         "previous": _before(first),
         "selection": str(wanted),
         "by": by.name,
-        "at": iso(timezone.now()),
+        "at": chain.iso(timezone.now()),
         "broken": broken,
     }
     statement = notes.signed(f"{notes.origin()}/export\n{verify.canonical(told).decode()}\n")
@@ -159,8 +159,8 @@ async def stream(export: Export) -> AsyncIterator[bytes]:
 
 def _record(row: AuditEntry, *, full: bool) -> dict[str, Any]:
     if full:
-        return {**covered(row), "previous_hash": row.previous_hash, "hash": row.hash}
-    return {"seq": row.seq, "withheld": chain.digest(covered(row))}
+        return {**chain.covered(row), "previous_hash": row.previous_hash, "hash": row.hash}
+    return {"seq": row.seq, "withheld": chain.digest(chain.covered(row))}
 
 
 def _jsonl(item: dict[str, Any]) -> str:

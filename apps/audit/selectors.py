@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 
 from apps.audit import chain, notes, verify
 from apps.audit.models import AuditEntry, Checkpoint
-from apps.audit.services import covered
 
 CHUNK = 2_000
 
@@ -110,7 +109,7 @@ def _link_reason(row: AuditEntry, at: int, previous: str) -> str:
         return f"entry {at + 1} is missing: {at} is followed by {row.seq}"
     if row.previous_hash != previous:
         return f"entry {row.seq} does not follow {at}: expected {previous}, found {row.previous_hash}"
-    expected = chain.entry_hash(covered(row), previous)
+    expected = chain.entry_hash(chain.covered(row), previous)
     return (
         "" if expected == row.hash else f"entry {row.seq} was changed: expected {expected}, found {row.hash}"
     )

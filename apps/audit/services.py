@@ -1,7 +1,7 @@
 """An act is recorded in the transaction that does it, or the act fails."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -35,11 +35,6 @@ class Subject:
     name: str
 
 
-def iso(moment: datetime) -> str:
-    """The one spelling of a time inside the chain."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def record(action: str, *, by: By, subject: Subject, drill: bool = False, **detail: Any) -> AuditEntry:
     """The act is in the chain when the transaction around it commits.
 
@@ -65,14 +60,9 @@ def record(action: str, *, by: By, subject: Subject, drill: bool = False, **deta
         detail=_plain(detail),
         previous_hash=last[1],
     )
-    entry.hash = chain.entry_hash(covered(entry), last[1])
+    entry.hash = chain.entry_hash(chain.covered(entry), last[1])
     entry.save(force_insert=True)
     return entry
-
-
-def covered(entry: AuditEntry) -> dict[str, Any]:
-    """The fields of `entry` under its hash, as they are exported."""
-    return {name: iso(entry.at) if name == "at" else getattr(entry, name) for name in chain.FIELDS}
 
 
 def _plain(value: Any) -> Any:
@@ -83,4 +73,4 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if value is None or (isinstance(value, bool | int) and abs(value) < 2**53):  # RFC 8785 ends there
         return value
-    return iso(value) if isinstance(value, datetime) else storable(str(value), limit=2000)
+    return chain.iso(value) if isinstance(value, datetime) else storable(str(value), limit=2000)

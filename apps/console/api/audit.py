@@ -8,7 +8,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Schema
 
 from apps.accounts.roles import Right
-from apps.audit import checkpoints, export, notes, selectors, services, verify
+from apps.audit import chain, checkpoints, export, notes, selectors, verify
 from apps.audit.models import AuditEntry
 from apps.audit.services import By
 from apps.console.api.bearer import VIA, Bearer, ScriptRequest
@@ -38,7 +38,7 @@ class EntryShape(Schema):
 
     @classmethod
     def of(cls, row: AuditEntry) -> "EntryShape":
-        return cls(**services.covered(row), previous_hash=row.previous_hash, hash=row.hash)
+        return cls(**chain.covered(row), previous_hash=row.previous_hash, hash=row.hash)
 
 
 class EntryPage(Schema):

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from apps.audit.services import SYSTEM
 from apps.core.keys import b64
 from apps.fleet.models import HostAgent
 from apps.fleet.services import Application, enrol, offer_enrolment
-from apps.audit.services import SYSTEM
 from apps.gateway.door import Door
 from hostagent import protocol
 

@@ -43,8 +43,10 @@ class Bell:
             began = time.monotonic()
             try:
                 self._listen(stop)
-            except (OSError, WebSocketException, TimeoutError) as error:
+            except (OSError, WebSocketException) as error:
                 log.info("bell down: %s", error)
+            except Exception:
+                log.exception("bell down")
             self.up = False
             wait = (
                 FIRST_WAIT_S if time.monotonic() - began > LONGEST_WAIT_S else min(wait * 2, LONGEST_WAIT_S)

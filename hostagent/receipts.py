@@ -69,8 +69,12 @@ class Receipts:
         """Signs, stores and sends until told to stop; what is not sent by then goes out after the restart."""
         wait = 0.0
         while not stop.is_set():
-            self._store(timeout=wait or 1.0)
-            wait = self._send(wait)
+            try:
+                self._store(timeout=wait or 1.0)
+                wait = self._send(wait)
+            except Exception:
+                log.exception("receipts wait")
+                wait = LONGEST_WAIT_S
         self._store(timeout=0.0)
         self._send(0.0)
 

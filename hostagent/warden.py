@@ -6,6 +6,7 @@ still arrives.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -67,13 +68,20 @@ class Warden:
             self._rung.wait(REASSURE_S if self._bell.up else POLL_S)
             self._rung.clear()
             if not self._stop.is_set():
-                self.fetch()
+                self._fetch_whatever_comes()
         self._receipts.wake()
         threads[0].join(TIMEOUT_S)
 
     def stop(self) -> None:
         self._stop.set()
         self._rung.set()
+
+    def _fetch_whatever_comes(self) -> None:
+        """This thread ends with the agent and never before: one odd answer must not cost the next order."""
+        try:
+            self.fetch()
+        except Exception:
+            log.exception("orders could not be read")
 
     def fetch(self) -> None:
         """Every order that waits at the server is judged, and begun if it is for us."""
@@ -141,7 +149,8 @@ class Warden:
         log.error("forged order: %s", forged.why)
         if (0, forged.why) not in self._refused:
             self._refused.add((0, forged.why))
-            runs.leave_note(self._state, forged_alert(forged.why))
+            with contextlib.suppress(OSError):  # a full disk; the log has it
+                runs.leave_note(self._state, forged_alert(forged.why))
 
     def _tell_health(self) -> None:
         while True:

@@ -76,7 +76,10 @@ document.addEventListener("htmx:afterRequest", (event) => {
 
 const held = (event) => event.target.closest?.(".hold");
 document.addEventListener("pointerdown", (event) => { if (event.button === 0 && held(event)) start(held(event)); });
-for (const name of ["pointerup", "pointercancel", "blur"]) document.addEventListener(name, stop, true);
+for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, stop, true);
+// Pressing the button takes the focus from the field before it: only the button's own loss of it counts.
+document.addEventListener("blur", (event) => { if (held(event)) stop(); }, true);
+window.addEventListener("blur", stop);
 document.addEventListener("pointerout", (event) => { if (began && held(event) && !button.contains(event.relatedTarget)) stop(); });
 document.addEventListener("contextmenu", (event) => { if (held(event)) event.preventDefault(); });
 document.addEventListener("keydown", (event) => {

@@ -57,7 +57,7 @@ function frame(own) {
 function legible(trace) {
   if (trace.type !== "bar") return trace;
   const strong = ["$origin-model", "$chart-foreign"].includes(trace.marker?.color);
-  return { ...trace, insidetextfont: { size: 11, color: strong ? "$surface-pane" : "$text-1" } };
+  return { ...trace, insidetextfont: { size: 10, color: strong ? "$surface-pane" : "$text-1" } };
 }
 
 const figures = new Map();

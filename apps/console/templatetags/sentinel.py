@@ -43,6 +43,8 @@ for mark in (
 COUNT_STEPS = 14
 GPU_STEPS = 10
 COVERAGE_TICKS = 32
+TICK = 132 / COVERAGE_TICKS
+GRADES = ((90, "exact"), (60, "strong"), (30, "fair"), (float("-inf"), "weak"))
 ROOMS = (15, 20, 25, 30, 40, 50, 60, 80, 100)  # widths that join.css knows
 JOIN_END = 82  # per cent of the width, so that the last label has room
 
@@ -69,6 +71,14 @@ def tenth(percent: object) -> int:
 def depth(level: object) -> int:
     """The indent of a process in its tree, at most six."""
     return max(0, min(6, int(level))) if isinstance(level, int) else 0
+
+
+@register.filter
+def grade(strength: object) -> str:
+    """How strong one match is, in a word."""
+    if not isinstance(strength, int | float):
+        return str(strength)
+    return next(word for least, word in GRADES if strength >= least)
 
 
 @register.filter
@@ -117,8 +127,9 @@ def coverage(total: int, late: int, blind: int) -> SafeString:
     dark, slow = _share(blind, total, ticks), _share(late, total, ticks)
     kinds = ["seen"] * (ticks - dark - slow) + ["late"] * slow + ["dark"] * dark
     return format_html(
-        '<svg class="coverage" viewBox="0 0 132 16" preserveAspectRatio="none" aria-hidden="true">{}</svg>',
-        _ticks(kinds),
+        '<svg class="coverage" width="{0}" height="16" viewBox="0 0 {0} 16" aria-hidden="true">{1}</svg>',
+        round(ticks * TICK, 1),
+        format_html_join("", "{}", ((_tick(kind, place * TICK),) for place, kind in enumerate(kinds))),
     )
 
 
@@ -151,16 +162,8 @@ def _share(part: int, total: int, ticks: int) -> int:
     return max(1, round(part * ticks / total)) if part and total else 0
 
 
-def _ticks(kinds: list[str]) -> SafeString:
-    pitch = 132 / max(1, len(kinds))
-    return format_html_join(
-        "", "{}", ((_tick(kind, place * pitch, pitch),) for place, kind in enumerate(kinds))
-    )
-
-
-def _tick(kind: str, left: float, pitch: float) -> SafeString:
+def _tick(kind: str, left: float) -> SafeString:
     if kind == "dark":
         block = '<rect class="dark" fill="url(#hatch)" x="{}" y="0" width="{}" height="16"/>'
-        return format_html(block, round(left, 2), round(pitch - 1, 2))
-    bar = '<rect class="{}" x="{}" y="2" width="{}" height="12"/>'
-    return format_html(bar, kind, round(left, 2), round(min(2.0, pitch * 0.6), 2))
+        return format_html(block, round(left, 2), round(TICK - 1, 2))
+    return format_html('<rect class="{}" x="{}" y="2" width="2" height="12"/>', kind, round(left, 2))

@@ -38,6 +38,12 @@ def names(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)
 
 
+def version() -> str:
+    """The newest version of the changelog: the one place where it is written."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    return next(line.removeprefix("## ") for line in text.splitlines() if line.startswith("## "))
+
+
 def home() -> Path:
     """The folder that holds all state: `SENTINEL_HOME`, else `var/` beside the code."""
     return Path(text("SENTINEL_HOME", str(ROOT / "var"))).expanduser().resolve()

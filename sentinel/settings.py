@@ -9,7 +9,7 @@ from sentinel import env
 BASE_DIR = env.ROOT
 SENTINEL_HOME = env.home()
 KEYS_DIR = SENTINEL_HOME / "keys"
-VERSION = "0.1.0"
+VERSION = env.version()
 
 
 def _secret_key() -> str:

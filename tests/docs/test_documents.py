@@ -22,7 +22,7 @@ REGISTRIES = [
     "deb.deb" + "ian.org", "proxy.go" + "lang.org", "index.cr" + "ates.io", "static.cr" + "ates.io",
     "gh" + "cr.io", "registry-1.do" + "cker.io", "playwright.az" + "ureedge.net",
 ]  # fmt: skip
-MACHINE = re.compile("/wo" + r"rk/|/ro" + r"ot/|/tmp/br" + "ief")
+MACHINE = re.compile("/wo" + r"rk/(main|shared)|/ro" + r"ot/\.pyenv|/tmp/br" + "ief")
 
 
 def table(path: Path, heading: str) -> set[str]:

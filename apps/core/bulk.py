@@ -16,6 +16,7 @@ def stage(name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence
     with connection.cursor() as cursor:
         # NOTICEs of IF NOT EXISTS are cheaper than asking first; the table outlives its rows.
         cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS stage_{name} ({fields}) ON COMMIT DELETE ROWS")
+        cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - ours; of an earlier use in this transaction
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]
             for row in rows:
                 copy.write_row(row)

@@ -28,7 +28,8 @@ def typable(value: str) -> str:
 
 def storable(value: str, *, limit: int) -> str:
     """`value` as PostgreSQL can keep it: no NUL, no lone surrogate, at most `limit` characters."""
-    return value[:limit].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+    kept = value[:limit].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return kept[:limit]  # what was written out is longer
 
 
 def _escape(char: str) -> str:

@@ -30,13 +30,14 @@ def main(kills: int, processes: int) -> None:
         with web(SENTINEL_RESPAWN_WATCH="1") as server:
             host = TrainingHost.enrolled(home / "hostagent", server)
             host.start()
-            wait_for_bell(host)
-            browser = Browser(server.port, session)
-            page = Page(server, session)
             times: dict[str, list[float]] = defaultdict(list)
-            for number in range(kills):
-                one_kill(host, browser, page, f"run-{number:03d}", processes, times)
-            host.stop()
+            try:
+                wait_for_bell(host)
+                browser, page = Browser(server.port, session), Page(server, session)
+                for number in range(kills):
+                    one_kill(host, browser, page, f"run-{number:03d}", processes, times)
+            finally:
+                host.stop()
         bare = [bare_kill(processes) for _ in range(kills)]
     report(kills, processes, times, bare)
 
@@ -86,7 +87,8 @@ def one_kill(
         "digest": preview(run).digest,
         "idempotency_key": secrets.token_hex(16),
     }
-    time.sleep(0.3)
+    browser.connection.close()
+    browser.ask("GET", f"/runs/{run.pk}/contain/?action=KILL")  # the dialog that the person looks at
     began, clicked = time.monotonic(), time.time()
     status, text = browser.ask("POST", f"/runs/{run.pk}/contain/", urlencode(form))
     answered = time.monotonic()

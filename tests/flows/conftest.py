@@ -11,7 +11,9 @@ import pytest
 def server(transactional_db: None) -> Iterator[Any]:
     from tests.live import web  # a conftest of a folder is read before Django is set up
 
-    with web(SENTINEL_RESPAWN_WATCH="1", SENTINEL_ORDER_SILENCE="2") as running:
+    # No broker answers at this address, and no Celery runs: a stop needs neither.
+    nobody = "redis://127.0.0.1:1/0"
+    with web(SENTINEL_RESPAWN_WATCH="1", SENTINEL_ORDER_SILENCE="2", REDIS_URL=nobody) as running:
         yield running
 
 
@@ -23,3 +25,8 @@ def training_host(server: Any, tmp_path: Path) -> Iterator[Any]:
     one.start()
     yield one
     one.stop()
+
+
+@pytest.fixture(autouse=True)
+def _short_watch(settings: Any) -> None:
+    settings.RESPAWN_WATCH_SECONDS = 1  # it is written into the order, which the test issues itself

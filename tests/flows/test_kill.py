@@ -1,23 +1,17 @@
 """From a person's order to provably dead processes, by nothing but the web process and the host agent."""
 
 import pytest
-from django.test import override_settings
 
 from apps.audit.models import AuditEntry
 from apps.fleet.choices import RunState
-from apps.response.models import OrderTarget, Receipt
-from tests.flows.training_host import TrainingHost, gone, until
+from apps.response.models import Receipt
+from tests.flows.training_host import TrainingHost, gone, reached, until
 from tests.live import Page, Web, session_of
 from tests.response.cast import order, person
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.cgroup]
 
 
-def reached(target: OrderTarget, *stages: str) -> bool:
-    return OrderTarget.objects.get(pk=target.pk).stage in stages
-
-
-@override_settings(RESPAWN_WATCH_SECONDS=1)
 def test_a_kill_ends_in_dead_processes_and_signed_proof(server: Web, training_host: TrainingHost) -> None:
     run, pids = training_host.launch_tree("kestrel-32b", 8)
     ana = person()
@@ -40,7 +34,6 @@ def test_a_kill_ends_in_dead_processes_and_signed_proof(server: Web, training_ho
     assert [one["stage"] for entry in entries for one in entry.detail["receipts"]] == stages
 
 
-@override_settings(RESPAWN_WATCH_SECONDS=1)
 def test_pause_holds_the_run_and_resume_lets_it_go(training_host: TrainingHost) -> None:
     run, pids = training_host.launch_tree("kestrel-32b", 3)
     ana = person()

@@ -1,6 +1,8 @@
 """A real host agent on this machine, and runs with real processes under it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 from apps.core.keys import public_key
 from apps.fleet.models import Host, HostAgent, Placement, TrainingRun
+from apps.response.models import OrderTarget
 from hostagent import procfs, runs
 from hostagent.config import Identity, State
 from hostagent.keys import create_key
@@ -41,6 +44,7 @@ class TrainingHost:
     agent: HostAgent
     process: subprocess.Popen[bytes] | None = None
     launched: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    markers: list[str] = field(default_factory=list)
 
     @classmethod
     def enrolled(cls, folder: Path, server: Web, *, name: str = "gpu-a12-01") -> "TrainingHost":
@@ -74,6 +78,7 @@ class TrainingHost:
     def launch(self, name: str, *argv: str) -> tuple[TrainingRun, list[int]]:
         """A run with real processes, known to the server as its host would report it."""
         self.launched.append(self._spawn("launch", "--run", name, "--", *argv))
+        self.markers.append(name)
         found = until(lambda: self._run(name), what=f"{name} started")
         run = TrainingRun.objects.create(name=name, marker=found.marker, started_at=datetime.now(UTC))
         Placement.objects.create(
@@ -93,12 +98,15 @@ class TrainingHost:
         return run, pids
 
     def stop(self) -> None:
+        """Neither the host agent nor anything of its runs is left."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=15)
+        for marker in self.markers:
+            for pid in marked(marker):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for launcher in self.launched:
-            if launcher.poll() is None:
-                launcher.terminate()
             launcher.wait(timeout=15)
 
     def _run(self, name: str) -> runs.Run | None:
@@ -123,6 +131,11 @@ def marked(marker: str, *, at_least: int = 0) -> list[int]:
         except OSError:
             continue
     return found if len(found) >= at_least else []
+
+
+def reached(target: OrderTarget, *stages: str) -> bool:
+    """Whether the host's part of the order stands in one of `stages` by now."""
+    return OrderTarget.objects.get(pk=target.pk).stage in stages
 
 
 def gone(pids: list[int]) -> bool:

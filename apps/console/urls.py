@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern] = [
     path("rules/", rules.rules_page, name="rules"),
     path("audit/", audit.audit_page, name="audit"),
     path("audit/check/", audit.audit_check, name="audit_check"),
+    path("audit/verify.py", audit.audit_verifier, name="audit_verifier"),
     path("audit/export/", audit.audit_export, name="audit_export"),
     path("search/", search.search_page, name="search"),
     path("settings/", settings.settings_page, name="settings"),

@@ -41,6 +41,7 @@ CONSOLE: dict[str, Right | None] = {
     "rules": Right.VIEW,
     "audit": Right.AUDIT,
     "audit_check": Right.AUDIT,
+    "audit_verifier": Right.AUDIT,
     "audit_export": Right.EXPORT,
     "search": Right.VIEW,
     "settings": Right.VIEW,

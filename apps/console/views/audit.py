@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from apps.accounts.roles import Right
-from apps.audit import checkpoints, export, selectors
+from apps.audit import checkpoints, export, notes, selectors, verify
 from apps.audit.actions import ACTIONS
 from apps.audit.models import AuditEntry, Checkpoint
 from apps.audit.services import By
@@ -102,6 +103,14 @@ def audit_export(request: Signed) -> HttpResponseBase:
     return answer
 
 
+@page(Right.AUDIT)
+def audit_verifier(request: Signed) -> HttpResponse:
+    """The stand-alone verifier: one file that needs Python and nothing else."""
+    answer = HttpResponse(Path(verify.__file__).read_bytes(), content_type="text/x-python; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="verify.py"'
+    return answer
+
+
 def _filtered(asked: dict[str, str], before: int | None) -> QuerySet[AuditEntry]:
     rows = selectors.entries(
         by=asked["actor"],
@@ -150,6 +159,7 @@ def _chain() -> dict[str, Any]:
         "state": "unknown" if check is None else "intact" if holds else "broken",
         "size": told.get("size", size) if holds else size,
         "head": head,
+        "key": notes.verifier_key(),
         "checkpoint": seal,
         "since_checkpoint": size - (seal.size if seal else 0),
         "checked_at": check.at if check else None,

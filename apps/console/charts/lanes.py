@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+CHARACTERS = 120  # that fit beside each other over the whole width
 ROWS = 6  # bars of one lane that stand above each other
 SYMBOLS = {
     "critical": ("diamond", "$sev-critical"),
@@ -142,10 +143,11 @@ def _bars(lane: Lane, rows: list[int], axis: str, window: Window) -> list[dict[s
                 "base": [stamp(bar.start) for bar, _ in mine],
                 "x": [_milliseconds(bar, window) for bar, _ in mine],
                 "y": [row for _, row in mine],
-                "text": [bar.text for bar, _ in mine],
+                "text": [_fitting(bar, window) for bar, _ in mine],
                 "hovertext": [bar.hover or bar.text for bar, _ in mine],
                 "hoverinfo": "text",
                 "textposition": "inside",
+                "textangle": 0,
                 "insidetextanchor": "start",
                 "constraintext": "none",
                 "cliponaxis": True,
@@ -208,6 +210,14 @@ def _milliseconds(bar: Bar, window: Window) -> float:
     """The length that is drawn; what took no time at all is still to be seen."""
     least = window.seconds * 1000 / 400
     return max(least, ((bar.end or window.end) - bar.start).total_seconds() * 1000)
+
+
+def _fitting(bar: Bar, window: Window) -> str:
+    """As much of the label as the bar is long; nothing rather than a scrap."""
+    room = int(min(1.0, _milliseconds(bar, window) / (window.seconds * 1000)) * CHARACTERS)
+    if len(bar.text) <= room:
+        return bar.text
+    return f"{bar.text[: room - 1]}…" if room >= 6 else ""
 
 
 def _clock(moment: datetime) -> str:

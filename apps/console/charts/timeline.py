@@ -164,6 +164,13 @@ def _observed(host: Host | None, window: Window) -> Lane:
     return lane
 
 
+def windows(case: Case) -> list[tuple[str, str]]:
+    """The windows that mean something for this incident."""
+    call = case.join.attribution.tool_call if case.join.attribution else None
+    there = {"episode": bool(call and call.episode), "run": case.incident.run_id is not None}
+    return [(name, word) for name, word in WINDOWS if there.get(name, True)]
+
+
 def _host(case: Case, wanted: int | None) -> Host | None:
     mine = {row.pk: row for row in case.hosts}
     first = case.join.alert.host if case.join.alert else None
@@ -190,9 +197,9 @@ def _stretch(start: datetime, end: datetime) -> Window:
 
 
 def _links(case: Case) -> list[tuple[datetime, str]]:
-    """The join, drawn through all lanes where a tool call stands at its beginning."""
+    """The join, drawn through all lanes where there is a tool call in it."""
     found = case.join
-    return [(found.facts[0].at, "$origin-model")] if found.joined else []
+    return [(fact.at, "$origin-model") for fact in found.facts if fact.kind == "call"]
 
 
 def _tones(case: Case) -> dict[int, str]:

@@ -30,7 +30,7 @@ def incident_page(request: Signed, pk: int) -> HttpResponse:
         "cursor": cursor,
         "figure_hosts": case.hosts,
         "figure_host": first,
-        "windows": timeline.WINDOWS,
+        "windows": timeline.windows(case),
         "window": timeline.DEFAULT,
     }
     return render(request, "console/incident/page.html", context)

@@ -56,8 +56,8 @@ class Join:
 
     @property
     def joined(self) -> bool:
-        """Whether a tool call stands at the beginning."""
-        return bool(self.facts) and self.facts[0].kind == "call"
+        """Whether a tool call is among them."""
+        return any(fact.kind == "call" for fact in self.facts)
 
 
 def of(incident: Incident, rows: list[Alert] | None = None) -> Join:
@@ -85,8 +85,9 @@ def thread(alert: Alert, call: ToolCall | None) -> list[Fact]:
         knots.append(_process(alert.process))
     if call:
         knots.append(("call", call.started_at, f"Tool call {call.name}", call.arguments, call))
+    # By time and not by kind: a process that was there before the call has to look like it.
     order = {"call": 0, "process": 1, "connection": 2, "alert": 3}
-    knots.sort(key=lambda knot: order[knot[0]])
+    knots.sort(key=lambda knot: (knot[1], order[knot[0]]))
     origin = knots[0][1]
     return [Fact(kind, at, (at - origin).total_seconds() * 1000, *rest) for kind, at, *rest in knots]
 

@@ -38,7 +38,7 @@ def main() -> int:
     )
     step(
         f"Installing {LOCK.read_text().count('==')} packages, each checked by its hash",
-        *[str(VENV / "bin" / "uv"), "pip", "sync", "-q", "--require-hashes", "--compile-bytecode", str(LOCK)],
+        *[str(VENV / "bin" / "uv"), "pip", "sync", "-q", "--require-hashes", str(LOCK)],
     )
     STAMP.write_text(wanted())
     return 0

@@ -82,7 +82,10 @@ def report(rows: list[dict[str, str]], *, misses: bool, alarms: bool) -> None:
 
 
 def _tables(
-    found: dict[tuple[str, str], Counter[str]], benign: dict[str, Counter[str]], blamed: Counter[str], errors: int
+    found: dict[tuple[str, str], Counter[str]],
+    benign: dict[str, Counter[str]],
+    blamed: Counter[str],
+    errors: int,
 ) -> None:
     print("\n| family | strong: found | weak: found | false alarms by its rules |\n|---|---|---|---|")
     for family in (*TECHNIQUES, "other"):
@@ -94,21 +97,31 @@ def _tables(
         print(f"| {family} | {cells[0]} | {cells[1]} | {blamed[family]} |")
     print("\n| benign source | lines | alarms | of the hard ones |\n|---|---|---|---|")
     for source, counter in sorted(benign.items()):
-        print(f"| {source} | {counter['all']} | {counter['fired']} | {counter['fired_hard']}/{counter['hard']} |")
+        print(
+            f"| {source} | {counter['all']} | {counter['fired']} | {counter['fired_hard']}/{counter['hard']} |"
+        )
     total = sum((c for c in benign.values()), Counter[str]())
     strong = [c for (_, strength), c in found.items() if strength == "strong"]
     caught, every = sum(c["found"] for c in strong), sum(c["all"] for c in strong)
     print(f"\nStrong malicious lines found: {caught}/{every}" + (f" = {caught / every:.1%}" if every else ""))
     if total["all"]:
-        print(f"False alarms: {total['fired']}/{total['all']} = {1000 * total['fired'] / total['all']:.1f} per 1,000 benign lines")
+        print(
+            f"False alarms: {total['fired']}/{total['all']} = {1000 * total['fired'] / total['all']:.1f} per 1,000 benign lines"
+        )
     print(f"Rules that failed on a line: {errors}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", nargs="?", type=Path, default=DEFAULT)
-    parser.add_argument("--misses", action="store_true", help="print every malicious line that nothing fires on")
-    parser.add_argument("--alarms", action="store_true", help="print every benign line that something fires on")
+    parser.add_argument(
+        "--misses", action="store_true", help="print every malicious line that nothing fires on"
+    )
+    parser.add_argument(
+        "--alarms", action="store_true", help="print every benign line that something fires on"
+    )
     parser.add_argument("--sources", default="", help="only these sources, comma-separated")
     options = parser.parse_args()
     chosen = {name for name in options.sources.split(",") if name}

@@ -13,6 +13,9 @@ MAX_INVOCATIONS = 4_000
 MAX_NESTING = 6
 MAX_PARSED = 131_072  # characters parsed for one fact, all nested texts together
 
+WRITTEN = "written"  # stands in `via` for program text that is written to a file rather than run
+_LANGUAGES = {"py": "python", "pl": "perl", "rb": "ruby", "php": "php", "js": "node", "lua": "lua", "go": "go"}
+
 Stages = list[list[Invocation]]
 
 
@@ -27,6 +30,14 @@ class Reading:
     texts: list[str] = field(default_factory=list)  # shell texts, the nested ones too
     truncated: bool = False
     parsed: int = 0
+
+    def everything(self) -> str:
+        """All words and texts, in lower case: what rules look for their necessary literals in."""
+        parts = list(self.texts)
+        for invocation in self.invocations:
+            parts.append(" ".join(invocation.argv))
+            parts.append(invocation.code)
+        return "\n".join(parts).lower()
 
 
 def read_process(fact: ProcessFact) -> Reading:
@@ -65,6 +76,9 @@ def _read_text(reading: Reading, text: str, around: Invocation, level: int) -> N
         before = len(reading.invocations)
         _unfold(reading, _invocation(command, around), script.written, level)
         made[id(command)] = reading.invocations[before:]
+    for path, text in script.written.items():
+        if (language := _LANGUAGES.get(path.rpartition(".")[2])) and len(reading.invocations) < MAX_INVOCATIONS:
+            reading.invocations.append(Invocation((language, path), zone=around.zone, via=(WRITTEN,), code=text))
     for stages in script.pipelines:
         reading.pipelines.append([[i for c in stage for i in made.get(id(c), ())] for stage in stages])
 
@@ -80,6 +94,7 @@ def _invocation(command: Command, around: Invocation) -> Invocation:
         stdin=command.stdin,
         stdin_decoded=command.stdin_decoded,
         remote=around.remote,
+        nested=around.nested or command.depth > 0,
     )
 
 

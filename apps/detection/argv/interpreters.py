@@ -38,6 +38,7 @@ _FLAGS: dict[str, tuple[str, str, str, str]] = {
     "mysql": ("e:h:u:P:D:", "e", "--execute", ""),
     "sqlite3": ("", "", "", "-cmd"),
     "powershell": ("", "", "", ""),
+    "crystal": ("", "", "", ""),
 }
 _STDIN_READERS = frozenset({"python", "perl", "ruby", "php", "node", "lua", "irb", "tclsh", "wish", "julia", "jjs",
                             "expect", "ghci", "psql", "deno", "bun", "r"})  # fmt: skip
@@ -58,7 +59,7 @@ def inline_code(program: str, args: Args, stdin: str | None) -> str:
         return "\n".join(args[at + 1] for at, word in enumerate(args[:-1]) if word == "-eval")
     if program == "powershell":
         return " ".join(args)[:MAX_CODE]
-    if program == "deno":
+    if program in ("deno", "crystal"):
         return " ".join(args[1:])[:MAX_CODE] if args[:1] == ("eval",) else ""
     letters, code_letters, code_longs, other_longs = _FLAGS.get(program, ("", "", "", ""))
     longs = frozenset((code_longs + " " + other_longs).split())

@@ -22,6 +22,7 @@ class Invocation:
     stdin_decoded: bool = False
     code: str = ""  # inline program text given to an interpreter
     remote: bool = False  # it would run on another host (ssh host command)
+    nested: bool = False  # it stands in a command substitution
     observed: bool = False  # a process that did start, not text
 
     def __post_init__(self) -> None:

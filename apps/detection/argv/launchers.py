@@ -118,12 +118,14 @@ def _container(args: Args) -> list[Inner]:
         rest = getopt(words[1:], "e:u:w:", frozenset({"--env", "--user", "--workdir", "--env-file"}), permute=False)
         return [Inner(argv=rest.rest[1:])]
     if words[:1] in (("run",), ("create",)):
-        return [Inner(argv=getopt(words[1:], _RUN_SHORT, _RUN_LONG, permute=False).rest[1:])]
+        image, *command = getopt(words[1:], RUN_SHORT, RUN_LONG, permute=False).rest or ("",)
+        named = image.partition("@")[0].rpartition("/")[2].partition(":")[0]  # most images start what they are called
+        return [Inner(argv=tuple(command)), Inner(argv=(named, *command) if named else ())]
     return []
 
 
-_RUN_SHORT = "a:c:e:h:l:m:p:u:v:w:"
-_RUN_LONG = frozenset(
+RUN_SHORT = "a:c:e:h:l:m:p:u:v:w:"
+RUN_LONG = frozenset(
     "--" + name
     for name in (
         "add-host attach cap-add cap-drop cgroup-parent cgroupns cpus cpuset-cpus device dns entrypoint env env-file"

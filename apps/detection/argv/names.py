@@ -19,12 +19,15 @@ def program_name(path: str) -> str:
     name = path[-256:].rpartition("/")[2].lower().removesuffix(".exe").removesuffix(" (deleted)")
     if name in _ALIASES:
         return _ALIASES[name]
+    if name[:1] == "$":  # $PYTHON, ${SHELL}: the variable's name says what it holds
+        return next((known for word, known in _HELD.items() if word in name), name)
     stem = name.rstrip("0123456789.-")
     if stem and stem != name and stem in _VERSIONED:
         return _ALIASES.get(stem, stem)
     return name
 
 
+_HELD = {"python": "python", "perl": "perl", "ruby": "ruby", "bash": "bash", "shell": "sh"}
 _VERSIONED = frozenset(
     "python pypy ipython perl ruby php lua luajit node tclsh wish ksh bash zsh julia irb java groovy vim gdb".split()
 )

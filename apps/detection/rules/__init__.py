@@ -1,6 +1,17 @@
-"""All rules. A new one is one file (or one entry) in its family's folder; a new family is one line here."""
+"""All rules. A new one is one entry in its family's folder; a new family is one folder and one line here."""
 
-from apps.detection.rules import accounting, mining, probing, shells, tunnels
+from apps.detection.rules import (
+    accounting,
+    credentials,
+    escape,
+    exfiltration,
+    mining,
+    persistence,
+    probing,
+    shells,
+    tampering,
+    tunnels,
+)
 from apps.detection.rules.base import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -9,6 +20,11 @@ RULES: tuple[Rule, ...] = (
     *shells.RULES,
     *probing.RULES,
     *accounting.RULES,
+    *escape.RULES,
+    *credentials.RULES,
+    *tampering.RULES,
+    *persistence.RULES,
+    *exfiltration.RULES,
 )
 
 __all__ = ["RULES", "Rule"]

@@ -33,5 +33,9 @@ class Rule:
     match: Callable[[Any], Detail | None]
     on: frozenset[str] = STARTED
     reads: str = "invocation"
-    programs: frozenset[str] = frozenset()  # only these programs, by normalised name; empty: any
-    hints: tuple[str, ...] = ()  # lower-case literals of which one must occur somewhere in the fact
+    # What a fact must have for the rule to hold; only to leave out work, never part of the judgement.
+    programs: frozenset[str] = frozenset()  # one of these programs, by normalised name; empty: any
+    hints: tuple[str, ...] = ()  # one of these lower-case literals, somewhere in the text
+    gates: tuple[str, ...] = ()  # one of these too; fewer and rarer, so looked for first
+    files: bool = False  # a program that reads, writes or removes files, or a redirection
+    code: bool = False  # inline program text

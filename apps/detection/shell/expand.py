@@ -19,8 +19,8 @@ def expand(parts: list[Part], variables: Mapping[str, str], substitute: Substitu
             fields[-1] += text
             braces = braces or (not quoted and "{" in text)
             continue
-        value = _value(kind, text, default, variables, substitute)
-        if quoted or kind == "proc" or not any(blank in value for blank in " \t\n"):
+        value, known = _value(kind, text, default, variables, substitute)
+        if quoted or not known or not any(blank in value for blank in " \t\n"):
             fields[-1] += value
         else:
             _split_into(fields, value)
@@ -30,15 +30,17 @@ def expand(parts: list[Part], variables: Mapping[str, str], substitute: Substitu
     return [piece for word in fields for piece in _braces(word)] if braces else fields
 
 
-def _value(kind: str, text: str, default: str, variables: Mapping[str, str], substitute: Substitute) -> str:
+def _value(
+    kind: str, text: str, default: str, variables: Mapping[str, str], substitute: Substitute
+) -> tuple[str, bool]:
+    """What stands for an expansion, and whether it is its value rather than a sign for it."""
     if kind == "var":
-        if text == "IFS":
-            return variables.get("IFS", " ")
-        return variables.get(text) or default or "$" + text
+        value = variables.get(text) or (" " if text == "IFS" else default)
+        return (value, True) if value else ("$" + text, False)
     known = substitute(text)
     if kind == "proc":
-        return f"{default}({text[:200]})"
-    return known if known is not None else "$(" + text[:200] + ")"
+        return f"{default}({text[:200]})", False
+    return (known, True) if known is not None else ("$(" + text[:200] + ")", False)
 
 
 def _split_into(fields: list[str], value: str) -> None:

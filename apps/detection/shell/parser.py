@@ -222,7 +222,10 @@ class _Parser:
     # -- words -----------------------------------------------------------------------------------
 
     def _expand(self, parts: list[Part]) -> list[str]:
-        return expand(parts, self.variables, self._substitute)
+        known = self.variables
+        if any(frame.loop for frame in self.frames):  # a number may be the loop's counter: leave it visible
+            known = {name: value for name, value in known.items() if not value.isdigit()}
+        return expand(parts, known, self._substitute)
 
     def _substitute(self, text: str) -> str | None:
         """What `$(text)` yields, where it can be known; its commands join the script in any case."""

@@ -4,11 +4,11 @@ from apps.detection.argv.names import program_name
 from apps.detection.facts import ProcessFact
 from apps.detection.rules.base import PROCESS, Detail, Rule
 
-_SCRATCH = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/run/shm/")  # noqa: S108 - compared, not used
+SCRATCH_PLACES = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/run/shm/")  # noqa: S108 - compared, not used
 # Places below a scratch folder where build and package tools start programs of their own.
 _TOOLS_OWN = ("/pip-", "/uv-", "/.tmp", "/ray/", "/torchinductor", "/conda-", "/build-env-", "/cargo-install", "/go-build",
               "/npm-", "/bazel", "/ccache", "/triton", "/nvcc", "/tmpx", "/pyright", "/playwright", "/nix-")  # fmt: skip
-_KERNEL_LIKE = ("[kworker", "[migration", "[ksoftirqd", "[watchdog", "[rcu", "[kthread", "[jbd2", "[scsi", "[cpuhp", "[kdevtmp", "[netns",
+KERNEL_LIKE = ("[kworker", "[migration", "[ksoftirqd", "[watchdog", "[rcu", "[kthread", "[jbd2", "[scsi", "[cpuhp", "[kdevtmp", "[netns",
                 "[khungtask", "[oom_reaper", "[bioset", "[md", "[crypto", "[kswapd")  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def _without_file(fact: ProcessFact) -> Detail | None:
 
 
 def _from_scratch(fact: ProcessFact) -> Detail | None:
-    if fact.zone != "run" or not fact.exe.startswith(_SCRATCH) or fact.exe.endswith("(deleted)"):
+    if fact.zone != "run" or not fact.exe.startswith(SCRATCH_PLACES) or fact.exe.endswith("(deleted)"):
         return None
     tool = any(place in fact.exe for place in _TOOLS_OWN) or fact.exe.rpartition("/")[2] in ("conftest", "a.out")
     return None if tool else {"exe": fact.exe, "cwd": fact.cwd}
@@ -49,7 +49,7 @@ def _from_scratch(fact: ProcessFact) -> Detail | None:
 def _kernel_mask(fact: ProcessFact) -> Detail | None:
     """Kernel threads have no file and no arguments; a program that calls itself like one hides."""
     name = fact.argv[0] if fact.argv else ""
-    return {"name": name, "exe": fact.exe} if fact.exe and name.startswith(_KERNEL_LIKE) else None
+    return {"name": name, "exe": fact.exe} if fact.exe and name.startswith(KERNEL_LIKE) else None
 
 
 def _false_name(fact: ProcessFact) -> Detail | None:
@@ -57,14 +57,14 @@ def _false_name(fact: ProcessFact) -> Detail | None:
     if fact.zone != "run" or not fact.exe or not fact.argv:
         return None
     claimed, real = program_name(fact.argv[0]), program_name(fact.exe)
-    if claimed in _WELL_KNOWN and real not in _WELL_KNOWN and "/" in fact.exe and not fact.exe.startswith(_SYSTEM):
+    if claimed in _WELL_KNOWN and real not in _WELL_KNOWN and "/" in fact.exe and not fact.exe.startswith(SYSTEM_PLACES):
         return {"name": fact.argv[0], "exe": fact.exe}
     return None
 
 
 _WELL_KNOWN = frozenset({"sshd", "cron", "crond", "systemd", "init", "dbus-daemon", "rsyslogd", "containerd", "dockerd", "nginx", "apache2",
                          "httpd", "bash", "sh", "dash", "sleep", "top", "ps", "torchrun", "nvidia-smi", "kubelet", "agetty"})  # fmt: skip
-_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/snap/", "/nix/")
+SYSTEM_PLACES = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/snap/", "/nix/")
 
 LEFT = Rule(
     slug="run-left-cgroup",

@@ -138,6 +138,7 @@ STRATUM_ADDRESS = Rule(
     match=_stratum,
     hints=("stratum", "ethproxy", "nicehash+", "daggerhashimoto.", "ethnh+", "zil+", "pplns+", "kas+tcp", "randomxmonero.",
            "eth2+tcp", "ethash+tcp", "ton+tcp"),
+    gates=(":", "daggerhashimoto", "randomxmonero"),
 )  # fmt: skip
 MINER_FLAGS = Rule(
     slug="miner-options",
@@ -156,8 +157,9 @@ MINER_FLAGS = Rule(
         "./a --algo ETCHASH --pool 203.0.113.5:1010 --user 0x1234567890abcdef1234567890abcdef12345678.rig",
     ),
     match=_miner_flags,
-    hints=("-a ", "-o ", "algo", "coin", "--donate", "mining", "wal", "hash", "--farm-recheck", "randomx",
-           "--cpu-max-threads", "--pers"),
+    hints=(*(f":{digit}" for digit in range(10)), "--algo", "--donate", "-mining", "hashrate", "--farm-recheck", "randomx",
+           "--cpu-max-threads", "--nicehash"),
+    gates=(":", "--"),
 )  # fmt: skip
 POOL = Rule(
     slug="mining-pool",
@@ -172,6 +174,7 @@ POOL = Rule(
     examples=("./worker -o xmr.2miners.com:2222 -u x", "curl https://api.nanopool.org/v1/xmr/user/4abc"),
     match=_pool,
     hints=POOL_ROOTS,
+    gates=(":",),
 )
 WIRE_PROTOCOL = Rule(
     slug="stratum-by-hand",

@@ -15,7 +15,7 @@ PROGRAMS = frozenset(
     " progpowminer verthashminer kapowarr-miner serominer grin-miner grinpro miniz bminer excavator energiminer"
     " ccminer cgminer bfgminer sgminer cgminer-zcash ckb-miner kaspa-miner kheavyhash-miner smine sminer"
     " iceriver-oc autolykos2_nvml_miner ergo-miner octopus-miner conflux-miner dynexsolve dynexminer zil-miner"
-    " tt-miner ttminer team-red-miner ethlargement danilaminer tonminer ton-miner pow-miner-cuda pow-miner-opencl"
+    " danila-miner tt-miner ttminer team-red-miner ethlargement danilaminer tonminer ton-miner pow-miner-cuda pow-miner-opencl"
     " karlsen-miner pyrin-miner clore-hosting vast-miner keryx-miner hoominer hoo_cpu hoo_gpu"
     # managers and resellers of computing time or bandwidth
     " nicehash nicehashquickminer minergate minergate-cli minergate-service honeyminer cudominer cudominercli cudo-miner"

@@ -1,8 +1,10 @@
 """Miners by name: started, fetched, or run as a container."""
 
+import re
+
 from apps.detection.argv.invocation import Invocation
 from apps.detection.rules.base import Detail, Rule
-from apps.detection.rules.common import HELP, asks_for_help, first_with
+from apps.detection.rules.common import HELP, MENTIONS, asks_for_help, first_with
 from apps.detection.rules.mining.knowledge import BANDWIDTH, PROGRAMS
 
 _IMAGES = ("xmrig", "cpuminer", "lolminer", "nbminer", "t-rex", "ethminer", "xmr-stak", "minerd", "/trex", "gminer",
@@ -12,6 +14,9 @@ _FETCHED = ("xmrig", "xmr-stak", "lolminer", "nbminer", "t-rex-", "trexminer", "
             "srbminer", "cpuminer", "ethminer", "bzminer", "onezerominer", "nanominer", "wildrig", "cryptodredge", "ccminer",
             "minerd", "c3pool", "setup_moneroocean", "setup_c3pool", "moneroocean_miner", "kawpowminer", "xmrigcc", "rigel-",
             "qli-client", "verthashminer", "tnn-miner", "cgminer", "bfgminer", "sgminer", "cryptonight", "hellminer")  # fmt: skip
+
+
+_ENDPOINT = re.compile(r"^[\w.-]{3,80}\.[a-z]{2,8}:\d{2,5}$|^\d{1,3}(?:\.\d{1,3}){3}:\d{2,5}$")
 
 
 def _program(invocation: Invocation) -> Detail | None:
@@ -24,7 +29,15 @@ def _bare_miner(invocation: Invocation) -> Detail | None:
     """`miner` and `rig` are what gminer and others call themselves; only their options tell."""
     flags = {word.partition("=")[0] for word in invocation.args}
     names = {"--algo", "--server", "--user", "--pool", "--wallet", "--proto", "--url", "-a", "-o", "-u", "--pers", "--coin"}
-    return {"arguments": " ".join(invocation.args)} if len(flags & names) > 1 else None
+    connects = any("://" in word or _ENDPOINT.search(word) for word in invocation.args)
+    if not invocation.program.endswith(("miner", "minerd", "-mine", "rig")) or invocation.program in MENTIONS:
+        return None
+    return {"arguments": " ".join(invocation.args)} if len(flags & names) > 1 or (connects and flags & names) else None
+
+
+def _chain(invocation: Invocation) -> Detail | None:
+    mines = any(word in ("--mine", "--miner.threads", "--start-mining") or word.startswith("--miner.threads=") for word in invocation.args)
+    return {"program": invocation.program, "arguments": " ".join(invocation.args)} if mines else None
 
 
 def _script(invocation: Invocation) -> Detail | None:
@@ -85,7 +98,22 @@ BARE = Rule(
     false_positives="A data mining script with the same two option names.",
     examples=("./miner --algo kawpow --server rvn.example:6060 --user RVabc.rig1",),
     match=_bare_miner,
-    programs=frozenset({"miner", "rig", "gpuminer", "mine"}),
+    hints=("miner", "rig ", "-mine "),
+    gates=("miner", "rig ", "-mine "),
+)
+CHAIN = Rule(
+    slug="chain-node-mines",
+    version=1,
+    family="mining",
+    behaviour="crypto mining",
+    level="high",
+    technique="T1496.001",
+    title="Node of a chain told to mine",
+    description="A node of a block chain is started with mining switched on.",
+    false_positives="Development of contracts on a private chain.",
+    examples=("geth --mine --miner.threads=4", "monerod --start-mining 44AFFq5k --mining-threads 8"),
+    match=_chain,
+    programs=frozenset({"geth", "monerod", "openethereum", "erigon", "bitcoind", "zcashd", "wownerod", "cfx"}),
 )
 SCRIPT = Rule(
     slug="miner-script",
@@ -149,4 +177,4 @@ BANDWIDTH_RESALE = Rule(
     match=_program,
     programs=BANDWIDTH,
 )
-RULES = (PROGRAM, BARE, SCRIPT, CONTAINER, FETCH, BANDWIDTH_RESALE)
+RULES = (PROGRAM, BARE, CHAIN, SCRIPT, CONTAINER, FETCH, BANDWIDTH_RESALE)

@@ -5,7 +5,7 @@ import re
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.interpreters import INTERPRETERS
-from apps.detection.reading import Reading
+from apps.detection.reading import WRITTEN, Reading
 from apps.detection.rules.base import Detail, Rule
 
 _PROBES = frozenset({"nc", "ncat", "telnet", "ping", "ping6", "curl", "wget", "nmap", "arping", "fping", "hping3", "host", "dig",
@@ -21,6 +21,9 @@ _COMMON_PORTS = frozenset("21 22 23 25 53 80 110 135 139 143 389 443 445 873 143
 
 
 _CURL_VALUES = frozenset("--" + name for name in "data data-raw data-binary header request output user form json url-query".split())
+
+
+_CODE_RANGE = re.compile(r"range\(|\d ?\.\. ?\d|common_ports|ports ?=|ip_network\(|\.?hosts\(\)|[a-z] ?<=? ?\d{2,5}|for (?:p|port|ip|host|h|i) in")
 
 
 def _many(values: tuple[str, ...]) -> bool:
@@ -54,6 +57,8 @@ def _looped(reading: Reading) -> Detail | None:
         connects = [r.target for r in invocation.redirects if r.target.startswith(("/dev/tcp/", "/dev/udp/"))]
         probing = invocation.program in _PROBES and invocation.program not in ("ssh", "sshpass", "curl", "wget", "dig", "host", "getent")
         words = [*connects, *(invocation.args if probing or _addressed(invocation) else ())]
+        if invocation.program in ("nc", "ncat", "nmap", "telnet") and (listed := _from_list(invocation)):
+            return {"over": listed, "with": invocation.program}
         if words and (over := _loop_over(invocation, words)):
             return {"over": over, "with": "/dev/tcp" if connects else invocation.program}
         if words and _counts(reading) and any("$" in word for word in words) and any(loop.kind == "while" for loop in invocation.loops):
@@ -61,8 +66,20 @@ def _looped(reading: Reading) -> Detail | None:
     return _listed(reading)
 
 
+def _from_list(invocation: Invocation) -> str:
+    """A loop over the lines of a file of hosts."""
+    for loop in invocation.loops:
+        values = " ".join(loop.values)
+        if loop.variable and values.startswith(("$(cat ", "$(<")) and any("$" + loop.variable in word for word in invocation.args):
+            return values
+    return ""
+
+
 def _addressed(invocation: Invocation) -> bool:
-    """curl, ssh and the like count if a part of an address is the variable: 10.0.0.$i, not a list of names."""
+    """curl, ssh and the like count if (a part of) an address is the variable: 10.0.0.$i, not a list of names."""
+    listed = [loop for loop in invocation.loops if sum(value.count(".") == 3 for value in loop.values) >= _MANY]
+    if invocation.program in _PROBES and any("$" + loop.variable in word for loop in listed for word in invocation.args):
+        return True
     return invocation.program in _PROBES and any(_ADDRESS_PART.search(word) or ":$" in word for word in invocation.args)
 
 
@@ -111,15 +128,14 @@ def _url_range(invocation: Invocation) -> Detail | None:
 
 def _code(invocation: Invocation) -> Detail | None:
     code = invocation.code.lower()
-    if not code:
+    if not code or WRITTEN in invocation.via:
         return None
     if any(word in code for word in ("import nmap", "portscanner(", "from scapy", "import scapy", "masscan", "python-nmap")):
         return {"language": invocation.program, "code": invocation.code}
     connects = any(word in code for word in ("connect_ex(", "connect((", "create_connection(", "open_connection(", "tcpsocket.", "fsockopen(",
                                              "net.connect(", "createconnection(", "io::socket::inet", "ping -c", "net.dial"))  # fmt: skip
     loops = any(word in code for word in ("for ", "while ", "map(", "foreach", ".each", "for(", "executor", "gather("))
-    ranged = any(word in code for word in ("range(", "..", "common_ports", "ports =", "ports=", "ip_network(", "hosts()", ".hosts(", "<=", "for p in [",
-                                           "for port in", "for p in (", "for ip in", "for host in"))  # fmt: skip
+    ranged = _CODE_RANGE.search(code) is not None
     waits = "time.sleep" in code and "range(" in code and not any(w in code for w in ("port", "hosts", "ip_network"))
     return {"language": invocation.program, "code": invocation.code} if connects and loops and ranged and not waits else None
 
@@ -142,6 +158,7 @@ LOOP = Rule(
     ),
     match=_looped,
     reads="reading",
+    programs=_PROBES | {"echo", "exec", "cat", "true", ":", "printf", "timeout", "bash", "sh"},
     hints=("for ", "while ", "seq", "parallel", "until ", "for(("),
 )
 NETCAT_RANGE = Rule(
@@ -186,6 +203,7 @@ CODE = Rule(
         "python3 -c \"import socket\nfor p in range(1,1025):\n s=socket.socket()\n if not s.connect_ex(('10.0.0.5',p)): print(p)\"",
     ),
     match=_code,
+    code=True,
     programs=frozenset(INTERPRETERS),
     hints=("connect", "nmap", "scapy", "fsockopen", "tcpsocket", "inet", "net.dial", "portscanner", "masscan"),
 )

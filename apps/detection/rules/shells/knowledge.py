@@ -18,7 +18,7 @@ GIVES_SHELL = (
     "pty.spawn", "dup2", "os.system", "popen", "subprocess", "exec(", "exec ", "spawn(", "system(", "shell_exec", "passthru",
     "proc_open", "getruntime", "processbuilder", "child_process", "io.popen", "os.execute", "backtick", "|getline",
     "| getline", "|& getline", "execfile", "open(stdin", "open stdin", "iex", "invoke-expression", "command.new",
-    "os/exec", "run(`", "read(`", ".execute(", "%x", "execve", "term ", "termopen", "`#{", "$stdin", "eval(", "pipe(", "exec sh",
+    "os/exec", "run(pipeline", "fdopen", "system$", "`/bin", "`sh", "`bash", "process.new", "run(`", "read(`", ".execute(", "%x", "execve", "term ", "termopen", "`#{", "$stdin", "eval(", "pipe(", "exec sh",
 )  # fmt: skip
 SHELLS = ("/bin/sh", "/bin/bash", "bin/zsh", "bin/dash", "bin/ksh", "bash -i", "sh -i", "'sh'", '"sh"', "'bash'", '"bash"', "exec sh",
           "/system/bin/sh", "cmd.exe", '"cmd"', "'cmd'", "/bin/ash", "powershell", "busybox sh", "env('shell')", "$shell")  # fmt: skip

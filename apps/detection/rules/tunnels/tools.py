@@ -20,7 +20,7 @@ _REVERSE: dict[str, frozenset[str]] = {
         "wstunnel": "client server", "websocat": "", "gsocket": "", "gs-netcat": "", "gs-sftp": "", "gs-mount": "",
         "earthworm": "", "ew_for_linux64": "", "ew_for_linux": "", "stowaway": "", "linux_x64_agent": "", "iox": "fwd proxy",
         "venom": "", "natpass": "", "nsocks": "", "holesail": "", "tunnelto": "", "sish": "", "beame": "", "cpolar": "",
-        "natapp": "", "sunny": "", "tunnelmole": "", "tmole": "", "pinggy": "", "outray": "", "srv.us": "",
+        "natapp": "", "sunny": "", "tunnelmole": "", "tmole": "", "pinggy": "", "outray": "", "srv.us": "", "localxpose": "", "loclx": "",
         "tailscaled": "", "reverse_ssh": "", "rssh": "", "sshuttle": "", "sshtunnel": "", "tinyproxy-tunnel": "",
         "hypertunnel": "", "packetriot": "http tcp start tunnel", "pktriot": "http tcp start tunnel", "remotemoe": "",
         "gotty": "", "ttyd": "", "tmate": "", "sshx": "", "upterm": "host", "wetty": "", "shellinaboxd": "",
@@ -123,8 +123,11 @@ def _renamed(invocation: Invocation) -> Detail | None:
 
 
 def _ligolo(invocation: Invocation) -> Detail | None:
-    """ligolo-ng calls its parts `agent` and `proxy`: only their options tell."""
-    options = single_dash(invocation.args, frozenset({"connect", "laddr", "bind", "proxy"}))
+    """ligolo-ng calls its parts `agent` and `proxy`, earthworm is called `ew`: only their options tell."""
+    options = single_dash(invocation.args, frozenset({"connect", "laddr", "bind", "proxy", "s"}))
+    if invocation.program == "ew":
+        modes = ("ssocksd", "rcsocks", "rssocks", "lcx_slave", "lcx_listen", "lcx_tran")
+        return {"tool": "earthworm", "mode": options.value("s")} if options.value("s") in modes else None
     if invocation.program == "agent" and options.has("connect"):
         return {"tool": "ligolo-ng", "server": options.value("connect")}
     return {"tool": "ligolo-ng"} if invocation.program == "proxy" and options.has("selfcert", "autocert") else None
@@ -234,21 +237,22 @@ RENAMED = Rule(
     false_positives="None known.",
     examples=("./python3 client https://203.0.113.9 R:2222:localhost:22", "/tmp/.x/worker -c /tmp/.x/frpc.ini"),
     match=_renamed,
-    hints=(" r:", "frpc", "frps", "tunnel run"),
+    hints=(" r:", "frpc", "frps", "tunnel"),
+    gates=("client", "frp", "tunnel"),
 )
 LIGOLO = Rule(
-    slug="ligolo",
+    slug="tunnel-tool-plain-name",
     version=1,
     family="tunnels",
     behaviour="reverse tunnel",
     level="critical",
     technique="T1572",
-    title="ligolo-ng tunnel",
-    description="The agent or proxy of ligolo-ng, which joins two networks.",
+    title="Tunnel tool with an everyday name",
+    description="The agent or proxy of ligolo-ng, or earthworm: their names say nothing, their options do.",
     false_positives="Other programs called agent with a -connect option.",
     examples=("./agent -connect 203.0.113.9:11601 -ignore-cert",),
     match=_ligolo,
-    programs=frozenset({"agent", "proxy"}),
+    programs=frozenset({"agent", "proxy", "ew"}),
 )
 PROXY_TOOL = Rule(
     slug="proxy-tool",

@@ -1,0 +1,145 @@
+"""Which rules could hold for a process at all: a few look-ups decide, so that ordinary processes cost little.
+
+Nothing here judges. A rule's programs, hints and gates are necessary signs; where they are missing the rule
+cannot hold, and the process is not even unfolded.
+"""
+
+import re
+from functools import lru_cache
+
+from apps.detection.argv.interpreters import INTERPRETERS
+from apps.detection.argv.launchers import is_launcher
+from apps.detection.argv.names import program_name
+from apps.detection.facts import ProcessFact
+from apps.detection.rules import RULES
+from apps.detection.rules.accounting.processes import KERNEL_LIKE, SCRATCH_PLACES, SYSTEM_PLACES, inside
+from apps.detection.rules.base import PROCESS, Rule
+from apps.detection.rules.files import PROGRAMS as FILE_PROGRAMS
+
+MAX_JOINED = 65_536
+_WORDS = re.compile(r"[a-z0-9_$][a-z0-9_.+-]*")
+_OWN_WORDS = re.compile(r"[\s;&|()'\"`=/]+")
+
+_ON_PROCESS = tuple(rule for rule in RULES if PROCESS in rule.on and rule.reads != "fact")
+_NAMED: dict[str, tuple[Rule, ...]] = {
+    name: tuple(rule for rule in _ON_PROCESS if name in rule.programs)
+    for name in {name for rule in _ON_PROCESS for name in rule.programs}
+}
+_UNNAMED = tuple(rule for rule in _ON_PROCESS if not rule.programs)
+
+
+_CODE_LETTERS = {"python": frozenset("c"), "perl": frozenset("eE"), "ruby": frozenset("e"), "php": frozenset("rBRE"),
+                 "node": frozenset("ep"), "lua": frozenset("e"), "julia": frozenset("eE")}  # fmt: skip
+
+
+def _groups(rules: tuple[Rule, ...]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """(gates, hints) of rules, those with the same gates together, without hints that contain another."""
+    by_gates: dict[tuple[str, ...], set[str]] = {}
+    for rule in rules:
+        by_gates.setdefault(rule.gates, set()).update(rule.hints)
+    return tuple((gates, _shortest(hints)) for gates, hints in by_gates.items())
+
+
+def _shortest(hints: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(h for h in hints if not any(other != h and other in h for other in hints)))
+
+
+_ARGUMENT_GROUPS = _groups(tuple(rule for rule in _UNNAMED if not rule.files and rule.reads == "invocation"))
+_FILE_GROUPS = _groups(tuple(rule for rule in _UNNAMED if rule.files))
+_TEXT_GROUPS = _groups(tuple(rule for rule in _UNNAMED if rule.reads == "reading"))
+
+
+def _any_hint(text: str, groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]) -> bool:
+    for gates, hints in groups:
+        if gates and not any(gate in text for gate in gates):
+            continue
+        for hint in hints:
+            if hint in text:
+                return True
+    return False
+
+
+@lru_cache(maxsize=65_536)
+def _argument_concerns(word: str) -> bool:
+    """Whether one argument has a sign of a rule that holds for any program; most arguments come again."""
+    return _any_hint(f" {word.lower()} ", _ARGUMENT_GROUPS)
+
+
+@lru_cache(maxsize=65_536)
+def _path_concerns(word: str) -> bool:
+    return _any_hint(f" {word.lower()} ", _FILE_GROUPS)
+
+
+def worth_unfolding(fact: ProcessFact) -> bool:
+    """Whether any rule about programs could hold for this process."""
+    argv = fact.argv
+    if not argv:
+        return False
+    name, exe = program_name(argv[0]), program_name(fact.exe)
+    if True in map(_argument_concerns, argv):
+        return True
+    if name in FILE_PROGRAMS and True in map(_path_concerns, argv):
+        return True
+    if is_launcher(name):
+        return _text_concerns(" ".join(argv)[:MAX_JOINED].lower())
+    if name in _NAMED or exe in _NAMED:
+        return _named_concern(name, exe, argv)
+    return False
+
+
+def _named_concern(name: str, exe: str, argv: tuple[str, ...]) -> bool:
+    rules = _NAMED.get(name, ()) + (_NAMED.get(exe, ()) if exe != name else ())
+    has_code = name in INTERPRETERS and _may_have_code(name, argv)
+    text = ""
+    for rule in rules:
+        if rule.reads != "invocation" or (rule.code and not has_code):
+            continue
+        if not rule.hints:
+            return True
+        text = text or f" {' '.join(argv)[:MAX_JOINED].lower()} "
+        if any(hint in text for hint in rule.hints):
+            return True
+    return has_code and _any_hint(" ".join(argv)[:MAX_JOINED].lower(), _TEXT_GROUPS + _FILE_GROUPS)
+
+
+def _may_have_code(name: str, argv: tuple[str, ...]) -> bool:
+    """Options before the first operand decide: a script as operand leaves no place for inline text."""
+    letters = _CODE_LETTERS.get(name)
+    if letters is None:
+        return len(argv) > 1  # awk and its kin need no option
+    values = False
+    for word in argv[1:16]:
+        if values:
+            values = False
+        elif word[:1] != "-":
+            return False
+        elif word.startswith(("--e", "--p", "--r", "--b")) or (word[1:2] != "-" and not letters.isdisjoint(word)):
+            return True
+        elif word == "-m":
+            return False
+        else:
+            values = word in ("-W", "-X", "-I", "-C", "-d")
+    return False
+
+
+def _text_concerns(text: str) -> bool:
+    """Whether text for a launcher or shell names a program of some rule, together with one of its literals."""
+    words = {program_name(word) for word in _OWN_WORDS.split(text)} | {program_name(word) for word in _WORDS.findall(text)}
+    for word in words & _NAMED.keys():
+        for rule in _NAMED[word]:
+            if not rule.hints or any(hint in text for hint in rule.hints):
+                return True
+    padded = f" {text} "
+    return _any_hint(padded, _ARGUMENT_GROUPS) or _any_hint(padded, _FILE_GROUPS) or _any_hint(padded, _TEXT_GROUPS)
+
+
+def out_of_place(fact: ProcessFact) -> bool:
+    """Whether one of the accounting rules could hold: where the process is, what file it is, what it calls itself."""
+    exe = fact.exe
+    if fact.run_ended or (fact.marker is not None and fact.run_cgroup and not inside(fact.cgroup, fact.run_cgroup)):
+        return True
+    if fact.argv and fact.argv[0][:1] == "[" and fact.argv[0].startswith(KERNEL_LIKE):
+        return True
+    if not exe.startswith(SYSTEM_PLACES) or exe.endswith("(deleted)"):
+        return exe.startswith(("/memfd:", "memfd:", *SCRATCH_PLACES)) or fact.zone == "run"
+    return False

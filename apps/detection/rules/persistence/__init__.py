@@ -1,0 +1,5 @@
+"""Ways to come back."""
+
+from apps.detection.rules.persistence import places, programs
+
+RULES = (*places.RULES, *programs.RULES)

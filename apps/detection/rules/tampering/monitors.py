@@ -1,0 +1,255 @@
+"""Blinding those who watch: security services, audit, firewalls, and Sentinel itself."""
+
+import re
+
+from apps.detection.argv import getopt
+from apps.detection.argv.invocation import Invocation
+from apps.detection.rules.base import Detail, Rule
+from apps.detection.rules.common import MENTIONS
+from apps.detection.rules.files import removes, writes
+
+_WATCHERS = (
+    "auditd", "auditbeat", "rsyslog", "syslog", "journald", "falco", "osquery", "wazuh", "ossec", "falcon-sensor", "crowdstrike", "elastic-agent",
+    "elastic-endpoint", "elastic_agent", "filebeat", "packetbeat", "metricbeat", "suricata", "snort", "zeek", "sysmon", "tetragon", "tracee", "sysdig",
+    "kubearmor", "clamav", "clamd", "freshclam", "rkhunter", "chkrootkit", "tripwire", "aide", "samhain", "fail2ban", "apparmor", "firewalld", "ufw", "iptables",
+    "ip6tables", "nftables", "mdatp", "sentinelone", "s1-agent", "cbdaemon", "cbagentd", "carbonblack", "sophos", "esets", "symantec", "mcafee", "qualys",
+    "nessus", "tanium", "cybereason", "trendmicro", "ds_agent", "xagt", "taniumclient", "node_exporter", "dcgm-exporter", "prometheus", "collectd",
+    "telegraf", "datadog", "newrelic", "amazon-ssm-agent", "google-cloud-ops-agent", "aliyundun", "aliyun.service", "aegis", "cloudmonitor", "bcm-agent",
+    "qcloud", "yunjing", "splunk", "nxlog", "fluentd", "fluent-bit", "td-agent", "promtail", "vector", "selinux", "acct", "psacct", "sentinel", "hostagent",
+    "velociraptor", "arpwatch", "limacharlie", "lacework", "aqua-enforcer", "twistlock", "uptycs", "vmtoolsd-audit", "auoms", "omsagent", "mdsd",
+)  # fmt: skip
+_STOPS = frozenset({"stop", "disable", "mask", "kill", "off", "del", "remove"})
+_OWN = re.compile(r"(?:^|[/\s_-])sentinel(?:[-_]?(?:hostagent|agent|host-agent))?(?:[.\s/*]|$)|hostagent")
+_CONFIGURATION = re.compile(
+    r"^/etc/(?:audit|audisp|libaudit|rsyslog|syslog|selinux|apparmor|falco|osquery|wazuh|suricata|filebeat|auditbeat|logrotate|fluent|firewalld|ufw|sentinel)"
+    r"|/journald\.conf|/var/ossec/|/etc/systemd/journald|/etc/security/limits|/etc/hosts\.(?:allow|deny)"
+)
+
+
+def watcher(name: str) -> str:
+    """The watching service a unit or process name belongs to, or nothing."""
+    lowered = name.lower().removesuffix(".service").removeprefix("systemd-").rpartition("/")[2]
+    return next((w for w in _WATCHERS if lowered == w or lowered.startswith((w + "-", w + "d", w + "_", w + "@", w + ".")) or lowered == w + "d"), "")
+
+
+def _service(invocation: Invocation) -> Detail | None:
+    words = [word for word in invocation.args if word[:1] != "-"]
+    if invocation.program in ("service", "rc-service", "chkconfig", "update-rc.d", "rc-update", "invoke-rc.d", "initctl", "sv", "svc", "stop"):
+        names, verbs = words, words
+    else:
+        verbs, names = words[:1], words[1:]
+    stops = _STOPS & set(verbs)
+    if invocation.program == "stop":
+        stops = {"stop"}
+    hit = next((n for n in names if n not in stops and watcher(n)), "")
+    return {"service": hit, "action": sorted(stops)[0]} if stops and hit else None
+
+
+def _init_script(invocation: Invocation) -> Detail | None:
+    hit = watcher(invocation.argv[0]) if invocation.argv[0].startswith(("/etc/init.d/", "/etc/rc.d/")) else ""
+    return {"service": hit, "action": "stop"} if hit and invocation.args[:1] == ("stop",) else None
+
+
+def _kill(invocation: Invocation) -> Detail | None:
+    values = getopt(invocation.args, "s:u:g:n:U:G:P:t:", frozenset({"--signal", "--euid"})).rest
+    hit = next((v for v in values if watcher(v.strip("^$[]").replace("[", "").replace("]", ""))), "")
+    if not hit and invocation.program == "kill":
+        hit = next((v for v in values if ("pidof" in v or "pgrep" in v or "/run/" in v) and any(w in v for w in _WATCHERS)), "")
+    return {"process": hit} if hit else None
+
+
+def _audit(invocation: Invocation) -> Detail | None:
+    options = getopt(invocation.args, "a:A:d:e:f:b:F:S:k:r:R:w:W:p:")
+    if options.has("D", "d", "W") or options.value("e") == "0":
+        return {"arguments": " ".join(invocation.args)}
+    watched = options.value("F") + options.value("S")
+    return {"arguments": " ".join(invocation.args)} if options.has("a") and "never" in options.value("a") and watched else None
+
+
+def _firewall(invocation: Invocation) -> Detail | None:
+    args, program = invocation.args, invocation.program
+    words = [word for word in args if word[:1] != "-"]
+    if program == "ufw":
+        off = words[:1] in (["disable"], ["reset"]) or words[:2] == ["logging", "off"] or words[:3] == ["default", "allow", "incoming"]
+    elif program == "nft":
+        off = words[:2] in (["flush", "ruleset"], ["delete", "table"])
+    elif program == "firewall-cmd":
+        off = "--panic-off" in args or any(a.startswith("--set-default-zone=trusted") for a in args)
+    else:
+        options = getopt(args, "t:A:I:D:j:p:s:d:P:i:o:m:", frozenset({"--table", "--policy"}), permute=True)
+        whole = options.has("F", "--flush", "X", "--delete-chain") and not options.rest
+        opened = options.has("P", "--policy") and "ACCEPT" in args and any(c in args for c in ("INPUT", "FORWARD", "OUTPUT"))
+        off = whole or opened
+    return {"program": program, "arguments": " ".join(args)} if off else None
+
+
+def _confinement(invocation: Invocation) -> Detail | None:
+    program, args = invocation.program, invocation.args
+    if program == "setenforce":
+        off = args[:1] in (("0",), ("permissive",), ("Permissive",))
+    elif program == "apparmor_parser":
+        off = any(word in ("-R", "--remove") for word in args)
+    elif program == "sysctl":
+        off = any(word.replace(" ", "") in ("kernel.randomize_va_space=0", "kernel.kptr_restrict=0", "kernel.dmesg_restrict=0") for word in args)
+    else:
+        off = bool(args) or program == "aa-teardown"
+    return {"program": program, "arguments": " ".join(args)} if off and "--help" not in args else None
+
+
+def _configuration(invocation: Invocation) -> Detail | None:
+    """Settings of a watcher edited, replaced or removed."""
+    for path in (*writes(invocation), *removes(invocation)):
+        if _CONFIGURATION.search(path):
+            return {"program": invocation.program, "path": path}
+    moved = invocation.program == "mv" and next((w for w in invocation.args if _CONFIGURATION.search(w)), "")
+    return {"program": "mv", "path": moved} if moved else None
+
+
+def _ourselves(invocation: Invocation) -> Detail | None:
+    """Sentinel's marker dropped, its files removed, its cgroup left."""
+    program, args = invocation.program, invocation.args
+    if program == "unset" and "SENTINEL_RUN" in args:
+        return {"action": "marker unset"}
+    if program == "env" and any(args[i : i + 2] == ("-u", "SENTINEL_RUN") or w in ("-uSENTINEL_RUN", "--unset=SENTINEL_RUN") for i, w in enumerate(args)):
+        return {"action": "marker unset"}
+    if "SENTINEL_RUN" in invocation.assigns and program not in ("export", "declare", ""):
+        return {"action": "marker replaced", "value": invocation.assigns["SENTINEL_RUN"]}
+    hit = next((path for path in (*removes(invocation), *writes(invocation)) if _OWN.search(path.lower()) and path.startswith(("/", "~"))), "")
+    return {"action": "files changed", "path": hit} if hit and program not in MENTIONS - {"rm", "mv", "echo", "printf", "cat", "tee", "cp"} else None
+
+
+def _cgroup(invocation: Invocation) -> Detail | None:
+    path = next((path for path in writes(invocation) if path.endswith(("/cgroup.procs", "/tasks", "/cgroup.freeze", "/cgroup.threads")) and "cgroup" in path), "")
+    return {"path": path, "written": " ".join(invocation.args)} if path else None
+
+
+SERVICE = Rule(
+    slug="watcher-stopped",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685",
+    title="Security service stopped",
+    description="A service that logs, audits, filters or watches is stopped, disabled or masked.",
+    false_positives="Maintenance by an operator.",
+    examples=("systemctl stop auditd", "sudo service rsyslog stop", "systemctl disable --now falco", "chkconfig auditd off"),
+    match=_service,
+    programs=frozenset({"systemctl", "service", "chkconfig", "update-rc.d", "rc-update", "rc-service", "initctl", "invoke-rc.d", "sv", "stop"}),
+)
+INIT = Rule(
+    slug="watcher-stopped-by-script",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685",
+    title="Security service stopped by its start script",
+    description="A start script of a watching service is called with stop.",
+    false_positives="Maintenance by an operator.",
+    examples=("/etc/init.d/auditd stop",),
+    match=_init_script,
+    hints=("/etc/init.d/", "/etc/rc.d/"),
+)
+KILL = Rule(
+    slug="watcher-killed",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685",
+    title="Security service killed",
+    description="A process that logs, audits, filters or watches is killed by name.",
+    false_positives="Maintenance by an operator.",
+    examples=("pkill -9 -f hostagent", "killall falco", "kill -9 $(pidof auditd)"),
+    match=_kill,
+    programs=frozenset({"pkill", "killall", "kill", "skill"}),
+)
+AUDIT = Rule(
+    slug="audit-rules-removed",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685.004",
+    title="Audit rules removed",
+    description="auditctl deletes rules, stops auditing, or excludes calls from it.",
+    false_positives="Configuration management that reloads all rules.",
+    examples=("auditctl -D", "auditctl -e 0"),
+    match=_audit,
+    programs=frozenset({"auditctl"}),
+)
+FIREWALL = Rule(
+    slug="firewall-disabled",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1686",
+    title="Firewall switched off",
+    description="All rules are flushed, the default becomes accept, or the firewall or its log is disabled.",
+    false_positives="Network set-up by an operator.",
+    examples=("iptables -F", "ufw disable", "nft flush ruleset", "iptables -P INPUT ACCEPT"),
+    match=_firewall,
+    programs=frozenset({"iptables", "ip6tables", "ufw", "nft", "firewall-cmd", "iptables-legacy"}),
+)
+CONFINEMENT = Rule(
+    slug="confinement-disabled",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685",
+    title="Confinement switched off",
+    description="SELinux or AppArmor is turned off, or a kernel hardening is removed.",
+    false_positives="Set-up scripts of old software.",
+    examples=("setenforce 0", "aa-teardown", "sysctl -w kernel.randomize_va_space=0"),
+    match=_confinement,
+    programs=frozenset({"setenforce", "aa-teardown", "aa-disable", "aa-complain", "apparmor_parser", "sysctl"}),
+)
+CONFIGURATION = Rule(
+    slug="watcher-reconfigured",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685",
+    title="Settings of a security service changed",
+    description="The configuration of an audit, log, filter or watch service is edited, replaced or removed.",
+    false_positives="Configuration management.",
+    examples=("sed -i 's/Storage=auto/Storage=none/' /etc/systemd/journald.conf", "rm -rf /etc/audit/rules.d", "echo -n > /etc/rsyslog.conf"),
+    match=_configuration,
+    files=True,
+    hints=("/etc/", "journald", "ossec"),
+)
+OURSELVES = Rule(
+    slug="sentinel-tampering",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="critical",
+    technique="T1685",
+    title="Sentinel tampered with",
+    description="A run's marker is taken out of the environment, or files of the host agent are removed or overwritten.",
+    false_positives="An operator removing the host agent.",
+    examples=("env -u SENTINEL_RUN python3 w.py", "unset SENTINEL_RUN; ./w", "rm -rf /var/lib/sentinel-hostagent/"),
+    match=_ourselves,
+    files=True,
+    hints=("sentinel", "hostagent"),
+)
+CGROUP = Rule(
+    slug="cgroup-moved",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1564",
+    title="Process moved to another cgroup",
+    description="A process number is written into a cgroup's list: the way out of the run's accounts.",
+    false_positives="Container engines and resource tools on the host.",
+    examples=("echo $$ > /sys/fs/cgroup/user.slice/cgroup.procs",),
+    match=_cgroup,
+    files=True,
+    hints=("cgroup.procs", "cgroup.freeze", "cgroup.threads", "/tasks"),
+)
+RULES = (SERVICE, INIT, KILL, AUDIT, FIREWALL, CONFINEMENT, CONFIGURATION, OURSELVES, CGROUP)

@@ -1,6 +1,7 @@
 """One ASGI application: the hot door, Django, the sockets, and what runs beside them."""
 
 import os
+from typing import cast
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -13,8 +14,10 @@ django = get_asgi_application()  # before the imports below: they need Django's 
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
-from apps.gateway.door import Door  # noqa: E402
+from apps.gateway.door import App, Door  # noqa: E402
 from sentinel.lifespan import lifespan  # noqa: E402
 from sentinel.sockets import sockets  # noqa: E402
 
-application = ProtocolTypeRouter({"http": Door(django), "websocket": sockets, "lifespan": lifespan})
+# Django takes a plain dict where ASGI says mapping; uvicorn gives one.
+http = Door(cast(App, django))
+application = ProtocolTypeRouter({"http": http, "websocket": sockets, "lifespan": lifespan})

@@ -4,11 +4,11 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts import services
+from apps.accounts.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -17,7 +17,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
-    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+    def login(self, request: HttpRequest, user: User) -> None:
         """Signed in and recorded, or neither: the session row is in the same transaction."""
         methods = [record["method"] for record in get_authentication_records(request, user)]
         with transaction.atomic():
@@ -29,7 +29,8 @@ class AccountAdapter(DefaultAccountAdapter):
         user = request.user
         with transaction.atomic():
             super().logout(request)
-            services.session_ended(user)
+            if isinstance(user, User):
+                services.session_ended(user)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         services.session_failed(

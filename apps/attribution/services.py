@@ -105,7 +105,7 @@ def _around(calls: Sequence[int], apart: list[int]) -> list[Subject]:
             continue
         first = min(row[2] for row in of) - BEFORE
         last = max(row[3] or timezone.now() for row in of) + AFTER
-        ids = {row[column] for row in of}
+        ids = {pk for run_id, host_id, _, _ in of if (pk := run_id if place == "run" else host_id)}
         for subject in selectors.unsettled(
             place, ids, first=first, last=last, below=SETTLED, apart=apart, most=MOST_AGAIN
         ):

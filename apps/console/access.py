@@ -19,6 +19,7 @@ from apps.incidents.models import Incident
 from apps.response.models import ContainmentOrder
 
 View = Callable[..., HttpResponseBase]
+AnyView = TypeVar("AnyView", bound=Callable[..., Any])
 Row = TypeVar("Row", bound=Model)
 
 
@@ -50,7 +51,7 @@ def page(*rights: Right, methods: tuple[str, ...] = ("GET",)) -> Callable[[View]
     return wrap
 
 
-def public(view: View) -> View:
+def public(view: AnyView) -> AnyView:
     """The view answers anybody: said aloud, so that a forgotten check cannot look like a decision."""
     view.rights = None  # type: ignore[attr-defined]
     return view

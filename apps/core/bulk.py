@@ -17,7 +17,7 @@ def stage(name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence
         # NOTICEs of IF NOT EXISTS are cheaper than asking first; the table outlives its rows.
         cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS stage_{name} ({fields}) ON COMMIT DELETE ROWS")
         cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - ours; of an earlier use in this transaction
-        with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+        with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
     return table
@@ -27,11 +27,11 @@ def run(sql: str, parameters: Parameters = ()) -> int:
     """How many rows one statement changed."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def rows(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
     """What one statement answers."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import json
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -112,7 +112,7 @@ def parsed(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def known(topics: object) -> bool:
+def known(topics: object) -> TypeGuard[list[str]]:
     """Whether this is a list of topics that exist."""
     return (
         isinstance(topics, list)

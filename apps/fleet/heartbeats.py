@@ -33,7 +33,7 @@ def keep_beat(beat: Beat) -> bool:
         clock_error_ms=beat.error_ms,
         version=storable(beat.version, limit=32),
     )
-    return before != sensors
+    return bool(before != sensors)
 
 
 def note_batches(agent_id: int, *, sequence: int, seen_at: datetime) -> None:

@@ -72,13 +72,15 @@ def take(*, only: int | None = None) -> list[Waiting]:
             "batches": MOST_BATCHES,
         },
     )
-    return [Waiting(*row[:-1], bytes(row[-1])) for row in rows(OPEN, [_chosen(found)])] if found else []
+    opened = rows(OPEN, [_chosen(found)]) if found else []
+    return [Waiting._make((*row[:-1], bytes(row[-1]))) for row in opened]
 
 
 def _chosen(found: list[tuple[int, int, int]]) -> list[int]:
     if found[0][2]:
         return [found[0][0]]
-    chosen, size = [], 0
+    chosen: list[int] = []
+    size = 0
     for pk, length, attempts in found:
         size += length
         if attempts or (chosen and size > MOST_BYTES):

@@ -27,7 +27,7 @@ def match(case: Case) -> list[Match]:
 
 
 def _inbound(kin: Kin) -> Match:
-    outside = next(_public(kin.peers), None)
+    outside = next(iter(_public(kin.peers)), None)
     origin = Origin.EXTERNAL if outside else Origin.OPERATOR
     whence = f" from {outside}" if outside else ""
     says = f"An inbound session{whence} ({kin.program}, pid {kin.pid}) is among its ancestors."

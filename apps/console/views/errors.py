@@ -24,7 +24,7 @@ def failed(request: HttpRequest) -> HttpResponse:
 
 @public
 def closed(request: HttpRequest, **kwargs: str) -> HttpResponse:
-    """Doors of the sign-in library that nobody here goes through: people are made by an admin, not by mail."""
+    """Doors of the sign-in library that nobody here goes through: an admin makes people, not a mail."""
     raise Http404
 
 

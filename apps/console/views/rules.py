@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
@@ -44,12 +45,13 @@ def rules_page(request: Signed) -> HttpResponse:
     context = {
         "section": "rules",
         "cursor": feed_cursor(),
-        "families": [
-            {"name": name.capitalize(), "words": "", "rules": sorted(rules, key=lambda rule: rule["slug"])}
-            for name, rules in sorted(families.items())
-        ],
+        "families": [_family(name, lines) for name, lines in sorted(families.items())],
     }
     return render(request, "console/rules/page.html", context)
+
+
+def _family(name: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": name.capitalize(), "words": "", "rules": sorted(lines, key=itemgetter("slug"))}
 
 
 def _line(rule: Any, source: str, counted: dict[str, tuple[int, int, Any]]) -> dict[str, Any]:

@@ -49,7 +49,11 @@ def keep(lot: Lot, book: RunBook) -> list[SeenCall]:
 
 def keep_sources(sources: list[Source]) -> list[SeenCall]:
     """Tool calls and episodes of spans from whichever door; answers the calls that are news."""
-    episodes = runs.keep_episodes(_episode(s) for s in sources if s.run_id is not None and s.seen.episode)
+    episodes = runs.keep_episodes(
+        _episode(source, run_id)
+        for source in sources
+        if (run_id := source.run_id) is not None and source.seen.episode
+    )
     called = [source for source in sources if source.seen.tool]
     ids = services.store_calls(_row(source, episodes) for source in called)
     news: dict[tuple[str, str], SeenCall] = {}
@@ -62,11 +66,11 @@ def keep_sources(sources: list[Source]) -> list[SeenCall]:
     return list(news.values())
 
 
-def _episode(source: Source) -> Episode:
+def _episode(source: Source, run_id: int) -> Episode:
     seen = source.seen
     whole = not seen.tool  # the span of the episode itself, not of a call within it
     return Episode(
-        run_id=source.run_id,
+        run_id=run_id,
         native_id=seen.episode,
         global_step=seen.global_step,
         started_at=_moment(seen.started_at) if whole else None,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from apps.core.jsontext import json_text
 from apps.core.text import storable
@@ -78,6 +79,7 @@ def _events(lot: Lot, book: RunBook) -> None:
 
 def _event(item: Item, book: RunBook) -> EventRow:
     record = item.record
+    data: dict[str, Any]
     if isinstance(record, records.Unreadable):
         kind, run, data = record.kind, None, {"problem": record.problem, "raw": record.raw}
     elif isinstance(record, records.RunStep):

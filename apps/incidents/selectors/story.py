@@ -93,7 +93,7 @@ def kept(rows: list[Alert]) -> list[Kept]:
             at=row.received_at,
             title=f"Upload {row.sequence}, signed by the host",
             source=row.agent.host.name,
-            size=row.size,  # type: ignore[attr-defined]
+            size=row.size,
             digest=row.digest,
             ref=f"batch {row.pk}",
         )

@@ -35,8 +35,11 @@ def storable_json(value: Any, *, depth: int = 0) -> Any:
 
 def json_text(value: Any, *, limit: int = 65_536) -> str:
     """`value` as JSON text for a COPY into a jsonb column; beyond `limit` its head is kept as text."""
-    text = _encode(value).decode()
-    if "\\u0000" in text or len(text) > 2048:
+    try:
+        text = _encode(value).decode()
+    except RecursionError:
+        text = ""
+    if not text or "\\u0000" in text or len(text) > 2048:
         text = json.dumps(storable_json(value), ensure_ascii=False, separators=(",", ":"))
     if len(text) > limit:
         text = json.dumps({"cut": storable(text, limit=limit // 2)}, ensure_ascii=False)

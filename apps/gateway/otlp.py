@@ -3,12 +3,12 @@
 A span is written by the training code, so nothing in it is believed to be of the right type or size.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from apps.core.jsontext import json_text
 from apps.core.text import storable
 
 _TRACE, _SPAN = re.compile(r"[0-9a-f]{32}\Z"), re.compile(r"[0-9a-f]{16}\Z")
@@ -181,7 +181,7 @@ def _step(known: Attributes) -> int | None:
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json_text(value, limit=LONGEST_ARGUMENTS)
     return storable(text, limit=LONGEST_ARGUMENTS)
 
 

@@ -1,6 +1,7 @@
 """What host agents send, read into typed records. A record that makes no sense is kept as such."""
 
-from typing import Annotated, Any
+from threading import Thread
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -177,12 +178,33 @@ def read(content: bytes) -> list[Known | Unreadable]:
     try:
         return _all.decode(content)  # type: ignore[return-value]
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
-        return [_read_one(bytes(raw)) for raw in _raws.decode(content)]
+        return _on_a_fresh_stack(content)
+
+
+def _on_a_fresh_stack(content: bytes) -> list[Known | Unreadable]:
+    """One by one, on a thread: how deep JSON may nest depends on how deep the caller stands, and the door,
+    which let this pass, stood deeper than a new thread does.
+    """
+    found: list[Known | Unreadable] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.extend(map(_read_one, map(bytes, _raws.decode(content))))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return found
 
 
 def _read_one(raw: bytes) -> Known | Unreadable:
     try:
-        return _one.decode(raw)
+        return cast(Known, _one.decode(raw))
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
         head = _head.decode(raw)
         return Unreadable(

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from apps.core.jsontext import json_text
+import msgspec
+
 from apps.core.text import storable
 from apps.fleet.models import TrainingRun
 from apps.fleet.selectors import RunBook
@@ -13,7 +14,9 @@ from apps.telemetry.rows import CloseRow, EndRow, ProcessRow, SocketRow
 
 MOST_ARGUMENTS = 1_024
 LONGEST_ARGUMENT = 16_384
+LONGEST_ARGUMENTS = 128 * 1024  # all together
 LONGEST_PATH = 4_096
+_encode = msgspec.json.Encoder().encode
 
 
 class SeenProcess(NamedTuple):
@@ -82,7 +85,14 @@ def _run_of(item: Item, book: RunBook) -> TrainingRun | None:
 
 
 def _argv(item: Item) -> tuple[str, ...]:
-    return tuple(storable(word, limit=LONGEST_ARGUMENT) for word in item.record.argv[:MOST_ARGUMENTS])
+    """The arguments, up to what is kept of them."""
+    kept, left = [], LONGEST_ARGUMENTS
+    for word in item.record.argv[:MOST_ARGUMENTS]:
+        kept.append(storable(word, limit=min(LONGEST_ARGUMENT, left)))
+        left -= len(kept[-1])
+        if left <= 0:
+            break
+    return tuple(kept)
 
 
 def _ticks(item: Item) -> int:
@@ -98,7 +108,7 @@ def _row(item: Item, argv: tuple[str, ...], run: TrainingRun | None) -> ProcessR
         pid=record.pid,
         start_ticks=_ticks(item),
         ppid=record.ppid or 0,
-        argv=json_text(argv, limit=256 * 1024),
+        argv=_encode(argv).decode(),
         exe=storable(record.exe or "", limit=LONGEST_PATH),
         cwd=storable(record.cwd or "", limit=LONGEST_PATH),
         uid=record.uid,
@@ -107,7 +117,7 @@ def _row(item: Item, argv: tuple[str, ...], run: TrainingRun | None) -> ProcessR
         marker=storable(record.marker or "", limit=120),
         traceparent=storable(record.traceparent or "", limit=64),
         run_id=run.pk if run else None,
-        truncated=record.truncated or len(record.argv) > MOST_ARGUMENTS,
+        truncated=record.truncated or sum(map(len, record.argv)) > sum(map(len, argv)),
         batch_id=item.batch.id,
         started_at=item.at,
         received_at=item.batch.received_at,

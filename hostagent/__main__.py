@@ -128,7 +128,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     made = command("drill", drill, "play an incident harmlessly, to prove that watch and stop work")
     made.add_argument("name", choices=["rome"])
-    made.add_argument("--seconds", type=float, default=90.0)
+    # Long enough for a person to sign in, understand it and stop it; it ends by itself all the same.
+    made.add_argument("--seconds", type=float, default=900.0)
     command("status", status, "how this host's agent is")
     return top
 

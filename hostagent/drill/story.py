@@ -37,9 +37,9 @@ def acts(stage: Stage) -> list[Act]:
         Act(1.0 + turn * 2.3, 100 + turn, USUAL[turn % len(USUAL)])
         for turn in range(int((stage.seconds - 3) / 2.3))
     ]
-    share = stage.seconds / 90
+    share = min(stage.seconds / 90, 1)  # a short drill has them sooner, a long one no later
     unasked = [
-        Act(6.0 * min(share, 1), 7, tunnel(stage)),
+        Act(6.0 * share, 7, tunnel(stage)),
         Act(16.0 * share, 12, miner(stage)),
         Act(28.0 * share, 15, probe(stage)),
     ]

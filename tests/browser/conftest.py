@@ -1,0 +1,132 @@
+"""One whole stack with the drill on it, and a real browser in which people sign in.
+
+The stack is started as `make run` starts it. Nothing of it is replaced.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from sentinel.env import ROOT
+from tests.stack.running import Stack, until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PASSWORD = "a-long-enough-phrase"
+CAST = {"ana": "operator", "jonas": "responder", "mei": "viewer", "otto": "auditor"}
+MAKE_PEOPLE = """
+import json, sys
+from apps.accounts.models import User
+for name, role in json.loads(sys.argv[1] if len(sys.argv) > 1 else PEOPLE).items():
+    person = User(username=name, role=role, first_name=name.title())
+    person.set_password(PASSWORD)
+    person.save()
+"""
+
+SignIn = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a browser; without one it is skipped and says so."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if not CHROMIUM:
+                item.add_marker(pytest.mark.skip(reason="no Chromium: apt-get install chromium"))
+
+
+class Place:
+    """A running stack, and how its parts are reached."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.address = f"http://localhost:{stack.port}"
+
+    def manage(self, code: str) -> str:
+        """Runs `code` in Django on the stack's own database."""
+        env = self.stack.env | json.loads((self.stack.home / "run" / "access.json").read_text())
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def wait_for_incident(self) -> None:
+        """The drill's first incident is there."""
+        ask = "from apps.incidents.models import Incident; print(Incident.objects.filter(drill=True).count())"
+        until(lambda: int(self.manage(ask)) > 0, seconds=90)
+
+    def marked(self, marker: str) -> list[int]:
+        """Processes of this machine that carry the run's marker in their environment."""
+        wanted = f"SENTINEL_RUN={marker}\0".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal():
+                try:
+                    if wanted in (folder / "environ").read_bytes() + b"\0":
+                        found.append(int(folder.name))
+                except OSError:
+                    continue
+        return found
+
+
+def cast(place: Place) -> None:
+    """Ana, Jonas, Mei and Otto can sign in."""
+    place.manage(f"PEOPLE = {json.dumps(json.dumps(CAST))}\nPASSWORD = {PASSWORD!r}\n" + MAKE_PEOPLE)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A fresh stack on which the drill has just begun."""
+    folder = tmp_path_factory.mktemp("stack")
+    stack = Stack(folder, SENTINEL_DRILL="rome", SENTINEL_ADMIN_PASSWORD=PASSWORD, SENTINEL_RESPAWN_WATCH="2")
+    made = Place(stack.start())
+    try:
+        cast(made)
+        yield made
+    finally:
+        stack.stop()
+        if keep := os.environ.get("SENTINEL_TEST_LOGS"):
+            shutil.copytree(stack.home / "log", keep, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def sign_in(browser: Browser, place: Place) -> Iterator[SignIn]:
+    """`sign_in("ana")` is a page of Ana's; what her browser complains about fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def enter(name: str, *, theme: str = "dark", width: int = 1440, height: int = 900) -> Page:
+        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": height})  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+        page.goto(f"{place.address}/accounts/login/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        page.get_by_role("heading", name="Queue").wait_for()
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()
+    assert not complaints

@@ -1,0 +1,62 @@
+"""No page and no dialog has a violation that axe can find, in either theme."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Place, SignIn
+
+PAGES = [
+    "/", "/incidents/1/", "/runs/", "/runs/1/", "/fleet/", "/orders/", "/rules/", "/audit/", "/people/",
+    "/settings/", "/search/?q=drill", "/no-such-page/",
+]  # fmt: skip
+
+
+def violations(page: Page) -> list[str]:
+    """Every violation, with the rule and the first place."""
+    found = Axe().run(page).response["violations"]
+    return [f"{page.url} {one['id']}: {one['help']} at {one['nodes'][0]['html'][:160]}" for one in found]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_page_has_a_violation(place: Place, sign_in: SignIn, theme: str) -> None:
+    place.wait_for_incident()
+    page = sign_in("admin", theme=theme)
+    found = []
+    for path in PAGES:
+        page.goto(place.address + path)
+        page.wait_for_load_state("networkidle")
+        found += violations(page)
+    assert found == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_dialog_has_a_violation(place: Place, sign_in: SignIn, theme: str) -> None:
+    place.wait_for_incident()
+    page = sign_in("admin", theme=theme)
+    page.goto(f"{place.address}/incidents/1/")
+    found = []
+    for name in (re.compile("^Annotate"), re.compile("^Close…"), re.compile("^Kill…")):
+        opener = page.locator("main").get_by_role("button", name=name).or_(
+            page.locator("main").get_by_role("link", name=name)
+        )
+        opener.first.click()
+        page.locator("form.dialog, .dialog").first.wait_for()
+        found += violations(page)
+        page.keyboard.press("Escape")
+        page.locator("form.dialog").wait_for(state="detached")
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    found += violations(page)
+    assert found == []
+
+
+def test_the_sign_in_page_has_no_violation(browser: object, place: Place) -> None:
+    context = browser.new_context()  # type: ignore[attr-defined]
+    page = context.new_page()
+    page.goto(f"{place.address}/accounts/login/")
+    found = violations(page)
+    context.close()
+    assert found == []

@@ -1,0 +1,67 @@
+"""The main job, end to end: a run goes wrong, two people see it, one kills it, both see the proof."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Place, SignIn
+from tests.stack.running import until
+
+LONG, LIVE = 60_000, 10_000
+
+
+def hold(page: Page, seconds: float = 1.8) -> None:
+    """The kill button is held down until the order goes."""
+    button = page.locator("button.hold")
+    expect(button).to_be_enabled()
+    box = button.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.wait_for_timeout(seconds * 1000)  # the hold itself: 1.5 s by design
+    page.mouse.up()
+
+
+def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, sign_in: SignIn) -> None:
+    ana, jonas = sign_in("ana"), sign_in("jonas")
+
+    # It appears on both screens by itself: nobody reloads.
+    for page in (ana, jonas):
+        tunnel = page.locator(".row", has_text=re.compile("tunnel", re.I)).first
+        pill = page.locator("#pill")
+        until(
+            lambda page=page, tunnel=tunnel, pill=pill: tunnel.count() or (pill.is_visible() and pill.click()),  # type: ignore[misc]
+            seconds=60,
+        )
+        expect(tunnel).to_contain_text("Drill")
+
+    # Jonas takes it; Ana's row says so.
+    row = jonas.locator(".row", has_text=re.compile("tunnel", re.I)).first
+    number = row.locator(".id").inner_text()
+    row.click()
+    jonas.keyboard.press("1")
+    expect(ana.locator(".row", has_text=number)).to_contain_text("Jonas", timeout=LIVE)
+
+    # Ana understands it: the tool call, the process and what the join rests on.
+    ana.locator(".row", has_text=number).get_by_role("link").first.click()
+    expect(ana.get_by_role("heading", level=1)).to_contain_text(re.compile("tunnel", re.I))
+    expect(ana.locator("body")).to_contain_text("ssh -")
+    expect(ana.locator("body")).to_contain_text("Model")
+
+    # Ana kills the run: the exact targets, a reason, the name typed, held.
+    jonas.locator(".row", has_text=number).get_by_role("link").first.click()
+    run = ana.locator("header code, .facts code").first.inner_text()
+    assert place.marked(run), "the drill's processes run"
+    ana.locator(".rung.kill").first.click()
+    dialog = ana.locator("form.dialog")
+    expect(dialog).to_contain_text(run)
+    dialog.get_by_label(re.compile("^Reason")).fill("Reverse tunnel opened by the model")
+    dialog.locator("input[name=typed_name]").fill(run)
+    hold(ana)
+    ana.wait_for_url(re.compile(r"/orders/\d+/"))
+    expect(ana.locator("main")).to_contain_text(re.compile("verified dead", re.I), timeout=LONG)
+
+    # Nothing of it is left, and Jonas, who reloaded nothing, sees the proof too.
+    assert place.marked(run) == []
+    jonas.get_by_text("Containment", exact=False).first.click()
+    expect(jonas.locator("main")).to_contain_text(re.compile("verified dead", re.I), timeout=LIVE)

@@ -19,6 +19,8 @@ from hostagent.config import State
 from hostagent.protocol import ENV_RUN, ENV_TRACE_FILE
 from hostagent.runs import Run
 
+EMPTY_S = 2.0  # for what dies with the root
+
 
 class RunExistsError(Exception):
     """A run of this name is running here: two runs must not share a marker."""
@@ -111,7 +113,7 @@ def finish(run: Run, group: Cgroup | None, child: int) -> int:
         }
     )
     run.save()
-    if group is not None:
+    if group is not None and group.wait_event("populated", "0", seconds=EMPTY_S):
         group.remove()  # stays when something is left in it: that is for the server to say
     return code if code >= 0 else 128 - code
 

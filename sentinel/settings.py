@@ -153,6 +153,7 @@ ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Sentinel"
+MFA_FORMS = {"authenticate": "apps.accounts.forms.SecondFactorForm"}
 # WebAuthn asks for TLS except on localhost, which browsers treat as secure.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 

@@ -5,7 +5,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 
 from apps.accounts import services
 from apps.accounts.models import User
@@ -48,6 +48,12 @@ class AccountAdapter(DefaultAccountAdapter):
                 address=self.get_client_ip(request),
             )
             raise
+
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponseBase:
+        address = self.get_client_ip(request)
+        services.session_failed(user.username, reason="sent away", address=address)
+        answer: HttpResponseBase = super().respond_user_inactive(request, user)
+        return answer
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """No "successfully signed in": the page that follows says it."""

@@ -23,12 +23,7 @@ SCORES = {
     Action.PAUSE: (Stage.PAUSED, Stage.NOT_CONFIRMED, Stage.UNREACHABLE),
     Action.RESUME: (Stage.RESUMED, Stage.NOT_CONFIRMED, Stage.UNREACHABLE),
 }
-PROBES = (
-    ("cgroup", "cgroup empty"),
-    ("gpu", "0 GPU holders"),
-    ("sockets", "0 sockets"),
-    ("marker", "no marked process"),
-)
+PROBES = (("cgroup", "cgroup empty"), ("gpu", "0 GPU holders"), ("sockets", "0 sockets"))
 ELSEWHERE = (
     ("terminal", "On the host itself: find the run's processes by its marker and stop them there"),
     ("network", "Cut the host off at its switch port"),
@@ -160,7 +155,10 @@ def _probes(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt
     found = last.data["probes"] if last and isinstance(last.data["probes"], dict) else {}
     if order.action != Action.KILL and not found:
         return []
-    probes = [_probe(found.get(name), words) for name, words in PROBES[:3]]
+    probes = [_probe(found.get(name), words) for name, words in PROBES]
+    marked = _probe(found.get("marker"), "no marked process")
+    if marked["kind"] == "no":  # a process outside the cgroup: said beside the others, never left out
+        probes.insert(0, marked)
     respawn = found.get("respawn") if isinstance(found.get("respawn"), dict) else None
     if target.stage == Stage.WATCHING and last:
         seconds = _watch_seconds(target, respawn)

@@ -76,21 +76,23 @@ function renew() {
   else location.reload();
 }
 
-/* ── panels: the first ring at once, the next after a rest, and never under a person who types ── */
+/* ── panels: the first ring at once, the next after a rest, and never under a person who types.
+   Known by id: an answer may put a new element in the place of the old one while the next ring waits. ── */
 const due = new Set();
-const ready = new WeakMap();
+const ready = new Map();
 
 function ring(topic) {
-  document.querySelectorAll(`[data-topic~="${CSS.escape(topic)}"]`).forEach((panel) => due.add(panel));
+  document.querySelectorAll(`[data-topic~="${CSS.escape(topic)}"]`).forEach((panel) => due.add(panel.id));
   refresh();
 }
 
 function refresh() {
-  for (const panel of due) {
-    if (!panel.isConnected) due.delete(panel);
-    else if (!panel.classList.contains("htmx-request") && !typing(panel) && (ready.get(panel) ?? 0) <= performance.now()) {
-      due.delete(panel);
-      ready.set(panel, performance.now() + (Number(panel.dataset.rest) || 400));
+  for (const name of due) {
+    const panel = document.getElementById(name);
+    if (!panel) due.delete(name);
+    else if (!panel.classList.contains("htmx-request") && !typing(panel) && (ready.get(name) ?? 0) <= performance.now()) {
+      due.delete(name);
+      ready.set(name, performance.now() + Number(panel.dataset.rest ?? 400));
       window.htmx?.trigger(panel, "refresh");
     }
   }
@@ -102,6 +104,7 @@ function typing(panel) {
 }
 
 setInterval(refresh, 100);
+document.addEventListener("htmx:afterSettle", refresh);
 document.addEventListener("htmx:afterSwap", () => {
   if (topicsOfPage().some((name) => !topics.includes(name))) subscribe();
 });

@@ -81,3 +81,9 @@ def test_every_static_file_that_a_template_names_exists():
     for path in TEMPLATES.rglob("*.html"):
         for name in re.findall(r"{%\s*static\s+[\"']([^\"']+)[\"']", path.read_text()):
             assert (STATIC / name).is_file(), f"{path.relative_to(ROOT)}: {name}"
+
+
+def test_every_live_panel_has_the_id_by_which_it_is_found_again():
+    for path in TEMPLATES.rglob("*.html"):
+        for tag in re.findall(r"<(?!body)[a-z]+\b[^<]*?\bdata-topic=[^<]*?>", path.read_text()):
+            assert re.search(r"\sid=", tag), f"{path.relative_to(ROOT)}: {tag[:120]}"

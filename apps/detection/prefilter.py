@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from apps.detection.argv.interpreters import INTERPRETERS
 from apps.detection.argv.launchers import is_launcher
-from apps.detection.argv.names import program_name
+from apps.detection.argv.names import ALIASES, program_name
 from apps.detection.facts import ProcessFact
 from apps.detection.rules import RULES
 from apps.detection.rules.accounting.processes import KERNEL_LIKE, SCRATCH_PLACES, SYSTEM_PLACES, inside
@@ -18,7 +18,6 @@ from apps.detection.rules.files import PROGRAMS as FILE_PROGRAMS
 
 MAX_JOINED = 65_536
 _WORDS = re.compile(r"[a-z0-9_$][a-z0-9_.+-]*")
-_OWN_WORDS = re.compile(r"[\s;&|()'\"`=/]+")
 
 _ON_PROCESS = tuple(rule for rule in RULES if PROCESS in rule.on and rule.reads != "fact")
 _NAMED: dict[str, tuple[Rule, ...]] = {
@@ -36,7 +35,7 @@ def _groups(rules: tuple[Rule, ...]) -> tuple[tuple[tuple[str, ...], tuple[str, 
     """(gates, hints) of rules, those with the same gates together, without hints that contain another."""
     by_gates: dict[tuple[str, ...], set[str]] = {}
     for rule in rules:
-        by_gates.setdefault(rule.gates, set()).update(rule.hints)
+        by_gates.setdefault(rule.gates or ("",), set()).update(rule.hints)
     return tuple((gates, _shortest(hints)) for gates, hints in by_gates.items())
 
 
@@ -44,14 +43,22 @@ def _shortest(hints: set[str]) -> tuple[str, ...]:
     return tuple(sorted(h for h in hints if not any(other != h and other in h for other in hints)))
 
 
+# Every file that a rule is about lies in, or is called like, one of these.
+_PLACES = ("/etc", "/proc", "/var", "/dev", "/sys", "/run/", "/boot", "/.", " .", "~", "/root", "$", "hist", "cron", "sentinel", "hostagent", "authorized_",
+           "_ssh", "site", "wallet", "ntds", "/sam", "krb5", "release_agent", "cgroup", "logins.", "key4", "login data", "cookies", "systemd", "profile",
+           "electrum", "keyrings", "gcloud", "kube", "shadow", "ossec", "huggingface", "ld_", "wtmp", "btmp", "lastlog", "utmp")  # fmt: skip
 _ARGUMENT_GROUPS = _groups(tuple(rule for rule in _UNNAMED if not rule.files and rule.reads == "invocation"))
-_FILE_GROUPS = _groups(tuple(rule for rule in _UNNAMED if rule.files))
+_FILE_GROUPS = ((_PLACES, _shortest({hint for rule in _UNNAMED if rule.files for hint in rule.hints})),)
 _TEXT_GROUPS = _groups(tuple(rule for rule in _UNNAMED if rule.reads == "reading"))
+_ALL_GROUPS = _ARGUMENT_GROUPS + _FILE_GROUPS + _TEXT_GROUPS
 
 
 def _any_hint(text: str, groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]) -> bool:
     for gates, hints in groups:
-        if gates and not any(gate in text for gate in gates):
+        for gate in gates:
+            if gate in text:
+                break
+        else:
             continue
         for hint in hints:
             if hint in text:
@@ -59,15 +66,35 @@ def _any_hint(text: str, groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], 
     return False
 
 
+_ALWAYS = frozenset(name for name, rules in _NAMED.items() if any(not r.hints and r.reads == "invocation" and not r.code for r in rules))
+_NAMED_GROUPS = {
+    (name, code): _groups(tuple(rule for rule in rules if code or not rule.code))
+    for name, rules in _NAMED.items()
+    for code in (False, True)
+}
+_SPELLED = {name: name for name in _NAMED} | {alias: name for alias, name in ALIASES.items() if name in _NAMED}
+
+
 @lru_cache(maxsize=65_536)
 def _argument_concerns(word: str) -> bool:
     """Whether one argument has a sign of a rule that holds for any program; most arguments come again."""
-    return _any_hint(f" {word.lower()} ", _ARGUMENT_GROUPS)
+    return not word.isdigit() and _any_hint(f" {word.lower()} ", _ARGUMENT_GROUPS)
 
 
 @lru_cache(maxsize=65_536)
 def _path_concerns(word: str) -> bool:
-    return _any_hint(f" {word.lower()} ", _FILE_GROUPS)
+    return not word.isdigit() and _any_hint(f" {word.lower()} ", _FILE_GROUPS)
+
+
+@lru_cache(maxsize=65_536)
+def _text_word_concerns(word: str) -> bool:
+    return _any_hint(f" {word} ", _ALL_GROUPS)
+
+
+@lru_cache(maxsize=65_536)
+def _named_word_concerns(name: str, code: bool, word: str) -> bool:
+    """Whether one argument has a literal of a rule about this program."""
+    return not word.isdigit() and _any_hint(f" {word.lower()} ", _NAMED_GROUPS[name, code])
 
 
 def worth_unfolding(fact: ProcessFact) -> bool:
@@ -81,25 +108,18 @@ def worth_unfolding(fact: ProcessFact) -> bool:
     if name in FILE_PROGRAMS and True in map(_path_concerns, argv):
         return True
     if is_launcher(name):
-        return _text_concerns(" ".join(argv)[:MAX_JOINED].lower())
-    if name in _NAMED or exe in _NAMED:
-        return _named_concern(name, exe, argv)
+        return name in _ALWAYS or _text_concerns(" ".join(argv[1:])[:MAX_JOINED].lower())
+    return (name in _NAMED and _named_concern(name, argv)) or (exe != name and exe in _NAMED and _named_concern(exe, argv))
+
+
+def _named_concern(name: str, argv: tuple[str, ...]) -> bool:
+    if name in _ALWAYS:
+        return True
+    code = name in INTERPRETERS and _may_have_code(name, argv)
+    for word in argv:
+        if _named_word_concerns(name, code, word) or (code and _text_word_concerns(word.lower())):
+            return True
     return False
-
-
-def _named_concern(name: str, exe: str, argv: tuple[str, ...]) -> bool:
-    rules = _NAMED.get(name, ()) + (_NAMED.get(exe, ()) if exe != name else ())
-    has_code = name in INTERPRETERS and _may_have_code(name, argv)
-    text = ""
-    for rule in rules:
-        if rule.reads != "invocation" or (rule.code and not has_code):
-            continue
-        if not rule.hints:
-            return True
-        text = text or f" {' '.join(argv)[:MAX_JOINED].lower()} "
-        if any(hint in text for hint in rule.hints):
-            return True
-    return has_code and _any_hint(" ".join(argv)[:MAX_JOINED].lower(), _TEXT_GROUPS + _FILE_GROUPS)
 
 
 def _may_have_code(name: str, argv: tuple[str, ...]) -> bool:
@@ -124,13 +144,18 @@ def _may_have_code(name: str, argv: tuple[str, ...]) -> bool:
 
 def _text_concerns(text: str) -> bool:
     """Whether text for a launcher or shell names a program of some rule, together with one of its literals."""
-    words = {program_name(word) for word in _OWN_WORDS.split(text)} | {program_name(word) for word in _WORDS.findall(text)}
-    for word in words & _NAMED.keys():
-        for rule in _NAMED[word]:
-            if not rule.hints or any(hint in text for hint in rule.hints):
-                return True
+    if True in map(_text_word_concerns, text.split()):
+        return True
+    names = {spelled for word in _WORDS.findall(text) if (spelled := _SPELLED.get(word) or _stem(word))}
     padded = f" {text} "
-    return _any_hint(padded, _ARGUMENT_GROUPS) or _any_hint(padded, _FILE_GROUPS) or _any_hint(padded, _TEXT_GROUPS)
+    return any(name in _ALWAYS or _any_hint(padded, _NAMED_GROUPS[name, True]) for name in names)
+
+
+def _stem(word: str) -> str:
+    """python3.11 is a spelling of python; a name that is cut short is nothing."""
+    if word[-1] in "0123456789" and (name := program_name(word)) in _NAMED:
+        return name
+    return ""
 
 
 def out_of_place(fact: ProcessFact) -> bool:

@@ -42,7 +42,7 @@ _FLAGS: dict[str, tuple[str, str, str, str]] = {
 }
 _STDIN_READERS = frozenset({"python", "perl", "ruby", "php", "node", "lua", "irb", "tclsh", "wish", "julia", "jjs",
                             "expect", "ghci", "psql", "deno", "bun", "r"})  # fmt: skip
-INTERPRETERS = frozenset(_FLAGS) | _STDIN_READERS | {"awk", "vim", "gdb", "jshell", "nmap", "erl", "sed", "tar"}
+INTERPRETERS = frozenset(_FLAGS) | _STDIN_READERS | {"awk", "vim", "gdb", "erl"}
 
 
 def inline_code(program: str, args: Args, stdin: str | None) -> str:

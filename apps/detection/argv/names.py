@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-_ALIASES = {
+ALIASES = {
     "nc.traditional": "nc", "nc.openbsd": "nc", "netcat": "nc", "nc6": "nc", "ncat.exe": "ncat",
     "nodejs": "node", "pypy": "python", "ipython": "python", "python-config": "python-config",
     "gawk": "awk", "mawk": "awk", "nawk": "awk", "original-awk": "awk", "luajit": "lua",
@@ -17,13 +17,13 @@ _ALIASES = {
 def program_name(path: str) -> str:
     """`/usr/bin/python3.11` is `python`; `nc.traditional` is `nc`; `./XMRig` is `xmrig`."""
     name = path[-256:].rpartition("/")[2].lower().removesuffix(".exe").removesuffix(" (deleted)")
-    if name in _ALIASES:
-        return _ALIASES[name]
+    if name in ALIASES:
+        return ALIASES[name]
     if name[:1] == "$":  # $PYTHON, ${SHELL}: the variable's name says what it holds
         return next((known for word, known in _HELD.items() if word in name), name)
     stem = name.rstrip("0123456789.-")
     if stem and stem != name and stem in _VERSIONED:
-        return _ALIASES.get(stem, stem)
+        return ALIASES.get(stem, stem)
     return name
 
 

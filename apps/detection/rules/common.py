@@ -14,6 +14,7 @@ MENTIONS = frozenset(
     " figlet basename dirname realpath touch mkdir rm cp mv ln chmod chown helm terraform ansible-lint shellcheck"
     " ausearch zeek suricata falco yara clamscan base64 md5sum sha256sum strings hexdump xxd column fold fmt nl".split()
 )
+SCRIPT_ENDINGS = (".py", ".sh", ".js", ".jar", ".pl", ".rb")
 HELP = frozenset({"--help", "-h", "--version", "-V", "-version", "help", "version", "--usage", "completion", "-help"})
 SHELL_PATH = re.compile(r"(?:^|[\s'\"=:,(\[])(?:/(?:usr/)?(?:local/)?bin/(?:env )?)?(?:ba|da|z|k|a|tc|c|fi)?sh\b")
 _ENDPOINT = re.compile(r"^\[?([0-9A-Za-z_.:-]*?)\]?:(\d{1,5})$")

@@ -4,7 +4,7 @@ import re
 
 from apps.detection.argv.invocation import Invocation
 from apps.detection.rules.base import Detail, Rule
-from apps.detection.rules.common import HELP, MENTIONS, asks_for_help, first_with
+from apps.detection.rules.common import HELP, MENTIONS, SCRIPT_ENDINGS, asks_for_help, first_with
 from apps.detection.rules.mining.knowledge import BANDWIDTH, PROGRAMS
 
 _IMAGES = ("xmrig", "cpuminer", "lolminer", "nbminer", "t-rex", "ethminer", "xmr-stak", "minerd", "/trex", "gminer",
@@ -129,6 +129,7 @@ SCRIPT = Rule(
     match=_script,
     programs=frozenset({"python", "node", "bash", "sh", "java", "perl"}),
     hints=("miner", "xmrig", "minerd", "duino", "moneroocean", "c3pool"),
+    gates=SCRIPT_ENDINGS,
 )
 CONTAINER = Rule(
     slug="miner-container",

@@ -2,7 +2,7 @@
 
 from apps.detection.argv.invocation import Invocation
 from apps.detection.rules.base import Detail, Rule
-from apps.detection.rules.common import asks_for_help, first_with
+from apps.detection.rules.common import SCRIPT_ENDINGS, asks_for_help, first_with
 
 _SCANNERS = frozenset(
     "nmap masscan zmap zgrab zgrab2 rustscan naabu unicornscan pnscan arp-scan netdiscover hping hping2 hping3 nbtscan sx"
@@ -96,5 +96,6 @@ SCRIPT = Rule(
     programs=frozenset({"python", "bash", "sh", "perl", "ruby"}),
     hints=("scan", "peas", "sqlmap", "dirsearch", "impacket", "psexec", "secretsdump", "brute", "responder", "mimipenguin", "linenum",
            "exploit", "lazagne", "sweep", "nmap", "host_discovery"),
+    gates=(*SCRIPT_ENDINGS, "-m", "nmap", "sqlmap"),
 )  # fmt: skip
 RULES = (SCANNER, TOOLKIT, SCRIPT)

@@ -170,6 +170,7 @@ PIPELINE = Rule(
     match=_pipeline,
     reads="reading",
     programs=frozenset(_CLIENTS),
+    hints=("|",),
 )
 FIFO = Rule(
     slug="shell-over-fifo",

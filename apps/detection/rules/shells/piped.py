@@ -131,6 +131,7 @@ DECODED = Rule(
     match=_decoded_shell,
     reads="reading",
     programs=_DECODERS,
+    hints=("|", "$(", "`", "<<<", "<("),
 )
 DOWNLOADED = Rule(
     slug="download-run",

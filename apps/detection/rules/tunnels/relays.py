@@ -96,6 +96,7 @@ NETCAT_PAIR = Rule(
     match=_netcat_pair,
     reads="reading",
     programs=_NETCATS,
+    hints=("|",),
 )
 NCAT_RELAY = Rule(
     slug="ncat-relay",

@@ -33,7 +33,9 @@ class SocketFact:
     remote: str | None
     zone: str
     other_remotes: tuple[str, ...] = ()  # what else this process is connected to
-    recent_targets: tuple[str, ...] = ()  # distinct "ip:port" tried by this process or cgroup in the last minute
+    recent_targets: tuple[
+        str, ...
+    ] = ()  # distinct "ip:port" tried by this process or cgroup in the last minute
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,13 +66,19 @@ def _any_hint(text: str, groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], 
     return False
 
 
-_ALWAYS = frozenset(name for name, rules in _NAMED.items() if any(not r.hints and r.reads == "invocation" and not r.code for r in rules))
+_ALWAYS = frozenset(
+    name
+    for name, rules in _NAMED.items()
+    if any(not r.hints and r.reads == "invocation" and not r.code for r in rules)
+)
 _NAMED_GROUPS = {
     (name, code): _groups(tuple(rule for rule in rules if code or not rule.code))
     for name, rules in _NAMED.items()
     for code in (False, True)
 }
-_SPELLED = {name: name for name in _NAMED} | {alias: name for alias, name in ALIASES.items() if name in _NAMED}
+_SPELLED = {name: name for name in _NAMED} | {
+    alias: name for alias, name in ALIASES.items() if name in _NAMED
+}
 
 
 @lru_cache(maxsize=65_536)
@@ -109,7 +115,9 @@ def worth_unfolding(fact: ProcessFact) -> bool:
         return True
     if is_launcher(name):
         return name in _ALWAYS or _text_concerns(" ".join(argv[1:])[:MAX_JOINED].lower())
-    return (name in _NAMED and _named_concern(name, argv)) or (exe != name and exe in _NAMED and _named_concern(exe, argv))
+    return (name in _NAMED and _named_concern(name, argv)) or (
+        exe != name and exe in _NAMED and _named_concern(exe, argv)
+    )
 
 
 def _named_concern(name: str, argv: tuple[str, ...]) -> bool:
@@ -133,7 +141,9 @@ def _may_have_code(name: str, argv: tuple[str, ...]) -> bool:
             values = False
         elif word[:1] != "-":
             return False
-        elif word.startswith(("--e", "--p", "--r", "--b")) or (word[1:2] != "-" and not letters.isdisjoint(word)):
+        elif word.startswith(("--e", "--p", "--r", "--b")) or (
+            word[1:2] != "-" and not letters.isdisjoint(word)
+        ):
             return True
         elif word == "-m":
             return False
@@ -161,7 +171,9 @@ def _stem(word: str) -> str:
 def out_of_place(fact: ProcessFact) -> bool:
     """Whether one of the accounting rules could hold: where the process is, what file it is, what it calls itself."""
     exe = fact.exe
-    if fact.run_ended or (fact.marker is not None and fact.run_cgroup and not inside(fact.cgroup, fact.run_cgroup)):
+    if fact.run_ended or (
+        fact.marker is not None and fact.run_cgroup and not inside(fact.cgroup, fact.run_cgroup)
+    ):
         return True
     if fact.argv and fact.argv[0][:1] == "[" and fact.argv[0].startswith(KERNEL_LIKE):
         return True

@@ -14,7 +14,15 @@ MAX_NESTING = 6
 MAX_PARSED = 131_072  # characters parsed for one fact, all nested texts together
 
 WRITTEN = "written"  # stands in `via` for program text that is written to a file rather than run
-_LANGUAGES = {"py": "python", "pl": "perl", "rb": "ruby", "php": "php", "js": "node", "lua": "lua", "go": "go"}
+_LANGUAGES = {
+    "py": "python",
+    "pl": "perl",
+    "rb": "ruby",
+    "php": "php",
+    "js": "node",
+    "lua": "lua",
+    "go": "go",
+}
 
 Stages = list[list[Invocation]]
 
@@ -77,8 +85,12 @@ def _read_text(reading: Reading, text: str, around: Invocation, level: int) -> N
         _unfold(reading, _invocation(command, around), script.written, level)
         made[id(command)] = reading.invocations[before:]
     for path, text in script.written.items():
-        if (language := _LANGUAGES.get(path.rpartition(".")[2])) and len(reading.invocations) < MAX_INVOCATIONS:
-            reading.invocations.append(Invocation((language, path), zone=around.zone, via=(WRITTEN,), code=text))
+        if (language := _LANGUAGES.get(path.rpartition(".")[2])) and len(
+            reading.invocations
+        ) < MAX_INVOCATIONS:
+            reading.invocations.append(
+                Invocation((language, path), zone=around.zone, via=(WRITTEN,), code=text)
+            )
     for stages in script.pipelines:
         reading.pipelines.append([[i for c in stage for i in made.get(id(c), ())] for stage in stages])
 
@@ -162,4 +174,3 @@ def _written_script(text: str) -> Inner:
     if first.startswith("#!") and "python" in first:
         return Inner(argv=("python", "-c", text))
     return Inner(text=text)
-

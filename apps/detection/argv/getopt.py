@@ -27,7 +27,11 @@ class Options:
 
 
 def getopt(
-    args: tuple[str, ...], short: str = "", long_with_value: frozenset[str] = frozenset(), *, permute: bool = True
+    args: tuple[str, ...],
+    short: str = "",
+    long_with_value: frozenset[str] = frozenset(),
+    *,
+    permute: bool = True,
 ) -> Options:
     """Read `args` by a getopt(3) specification.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from apps.detection.argv.getopt import getopt
 from apps.detection.argv.launchers import Inner
+from apps.detection.argv.names import names
 
 Args = tuple[str, ...]
 MAX_CODE = 16_384
@@ -15,7 +16,12 @@ _FLAGS: dict[str, tuple[str, str, str, str]] = {
     "python": ("c:W:X:Q:m:", "c", "", "--check-hash-based-pycs"),
     "perl": ("e:E:M::m::I:i::C::D::d::F::x::0::l::", "eE", "", ""),
     "ruby": ("e:r:I:C:E:F::i::x::K::W::T::0::", "e", "", "--encoding"),
-    "php": ("r:B:R:E:d:c:f:F:z:S:t:", "rBRE", "--run --process-code --process-begin --process-end", "--define"),
+    "php": (
+        "r:B:R:E:d:c:f:F:z:S:t:",
+        "rBRE",
+        "--run --process-code --process-begin --process-end",
+        "--define",
+    ),
     "node": ("e:p:r:C:", "ep", "--eval --print", "--require --import --loader"),
     "bun": ("e:p:", "ep", "--eval --print", ""),
     "deno": ("", "", "", ""),
@@ -40,8 +46,11 @@ _FLAGS: dict[str, tuple[str, str, str, str]] = {
     "powershell": ("", "", "", ""),
     "crystal": ("", "", "", ""),
 }
-_STDIN_READERS = frozenset({"python", "perl", "ruby", "php", "node", "lua", "irb", "tclsh", "wish", "julia", "jjs",
-                            "expect", "ghci", "psql", "deno", "bun", "r"})  # fmt: skip
+_STDIN_READERS = names(
+    """
+    python perl ruby php node lua irb tclsh wish julia jjs expect ghci psql deno bun r
+    """
+)
 INTERPRETERS = frozenset(_FLAGS) | _STDIN_READERS | {"awk", "vim", "gdb", "erl"}
 
 
@@ -54,7 +63,9 @@ def inline_code(program: str, args: Args, stdin: str | None) -> str:
         words = [word[1:] for word in args if word[:1] == "+"]
         return "\n".join(getopt(args, "c:S:", frozenset({"--cmd"})).values("c", "--cmd") + words)[:MAX_CODE]
     if program == "gdb":
-        return "\n".join(args[at + 1] for at, word in enumerate(args[:-1]) if word.lstrip("-") in ("ex", "eval-command"))
+        return "\n".join(
+            args[at + 1] for at, word in enumerate(args[:-1]) if word.lstrip("-") in ("ex", "eval-command")
+        )
     if program == "erl":
         return "\n".join(args[at + 1] for at, word in enumerate(args[:-1]) if word == "-eval")
     if program == "powershell":
@@ -65,14 +76,23 @@ def inline_code(program: str, args: Args, stdin: str | None) -> str:
     longs = frozenset((code_longs + " " + other_longs).split())
     options = getopt(args, letters, longs, permute=False)
     code = "\n".join(options.values(*code_letters, *code_longs.split()))
-    if not code and program in _STDIN_READERS and not [a for a in options.rest if a != "-"] and not options.has("m"):
+    if (
+        not code
+        and program in _STDIN_READERS
+        and not [a for a in options.rest if a != "-"]
+        and not options.has("m")
+    ):
         code = stdin or ""
     return code[:MAX_CODE]
 
 
 _SHELL_CALLS = frozenset({"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"})
-_ARGV_CALLS = frozenset({"run", "call", "Popen", "check_output", "check_call", "spawn", "create_subprocess_exec",
-                         "execv", "execvp", "execl", "execlp", "execve", "execvpe", "spawnv", "spawnvp"})  # fmt: skip
+_ARGV_CALLS = names(
+    """
+    run call Popen check_output check_call spawn create_subprocess_exec execv execvp execl execlp execve
+    execvpe spawnv spawnvp
+    """
+)
 
 
 def python_commands(code: str) -> list[Inner]:
@@ -106,7 +126,11 @@ def _inner(call: ast.Call, name: str) -> Inner | None:
     text = _literal(first)
     if name.startswith(("execl", "create_subprocess_exec")):
         return Inner(argv=tuple(_literal(argument) for argument in call.args))
-    if name.startswith(("execv", "spawnv")) and len(call.args) > 1 and isinstance(call.args[1], ast.List | ast.Tuple):
+    if (
+        name.startswith(("execv", "spawnv"))
+        and len(call.args) > 1
+        and isinstance(call.args[1], ast.List | ast.Tuple)
+    ):
         return Inner(argv=tuple(_literal(item) for item in call.args[1].elts))
     return Inner(text=text) if text and text != "$" else None
 

@@ -47,7 +47,9 @@ def shell_options(args: Args) -> tuple[str | None, Args]:
             break
         if word[:1] not in ("-", "+") or len(word) == 1:
             break
-        wants_text = wants_text or word == "--command" or (word[:1] == "-" and word[1:2] != "-" and "c" in word)
+        wants_text = (
+            wants_text or word == "--command" or (word[:1] == "-" and word[1:2] != "-" and "c" in word)
+        )
         at += 1
     rest = args[at:]
     return (rest[0], rest[1:]) if wants_text and rest else (None, rest)
@@ -112,14 +114,20 @@ def _find(args: Args) -> list[Inner]:
 
 def _container(args: Args) -> list[Inner]:
     """docker exec|run: the program is what follows the container or image."""
-    options = getopt(args, "H:c:l:", frozenset({"--host", "--context", "--config", "--log-level"}), permute=False)
+    options = getopt(
+        args, "H:c:l:", frozenset({"--host", "--context", "--config", "--log-level"}), permute=False
+    )
     words = options.rest[1:] if options.rest[:1] in (("container",), ("compose",)) else options.rest
     if words[:1] == ("exec",):
-        rest = getopt(words[1:], "e:u:w:", frozenset({"--env", "--user", "--workdir", "--env-file"}), permute=False)
+        rest = getopt(
+            words[1:], "e:u:w:", frozenset({"--env", "--user", "--workdir", "--env-file"}), permute=False
+        )
         return [Inner(argv=rest.rest[1:])]
     if words[:1] in (("run",), ("create",)):
         image, *command = getopt(words[1:], RUN_SHORT, RUN_LONG, permute=False).rest or ("",)
-        named = image.partition("@")[0].rpartition("/")[2].partition(":")[0]  # most images start what they are called
+        named = (
+            image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+        )  # most images start what they are called
         return [Inner(argv=tuple(command)), Inner(argv=(named, *command) if named else ())]
     return []
 
@@ -127,12 +135,58 @@ def _container(args: Args) -> list[Inner]:
 RUN_SHORT = "a:c:e:h:l:m:p:u:v:w:"
 RUN_LONG = frozenset(
     "--" + name
-    for name in (
-        "add-host attach cap-add cap-drop cgroup-parent cgroupns cpus cpuset-cpus device dns entrypoint env env-file"
-        " expose gpus group-add hostname ip ipc label link log-driver log-opt mac-address memory memory-swap mount name"
-        " net network network-alias pid pids-limit platform publish restart runtime security-opt shm-size stop-signal"
-        " storage-opt sysctl tmpfs ulimit user userns uts volume volumes-from workdir"
-    ).split()
+    for name in [
+        "add-host",
+        "attach",
+        "cap-add",
+        "cap-drop",
+        "cgroup-parent",
+        "cgroupns",
+        "cpus",
+        "cpuset-cpus",
+        "device",
+        "dns",
+        "entrypoint",
+        "env",
+        "env-file",
+        "expose",
+        "gpus",
+        "group-add",
+        "hostname",
+        "ip",
+        "ipc",
+        "label",
+        "link",
+        "log-driver",
+        "log-opt",
+        "mac-address",
+        "memory",
+        "memory-swap",
+        "mount",
+        "name",
+        "net",
+        "network",
+        "network-alias",
+        "pid",
+        "pids-limit",
+        "platform",
+        "publish",
+        "restart",
+        "runtime",
+        "security-opt",
+        "shm-size",
+        "stop-signal",
+        "storage-opt",
+        "sysctl",
+        "tmpfs",
+        "ulimit",
+        "user",
+        "userns",
+        "uts",
+        "volume",
+        "volumes-from",
+        "workdir",
+    ]
 )
 
 
@@ -194,7 +248,15 @@ def _trap(args: Args) -> list[Inner]:
 def _tmux(args: Args) -> list[Inner]:
     """tmux new-session 'command', send-keys 'command' Enter; screen -dm command."""
     words = [word for word in args if word not in ("Enter", "C-m", "ENTER")]
-    if not words or words[0] not in ("new-session", "new", "new-window", "neww", "split-window", "send-keys", "send"):
+    if not words or words[0] not in (
+        "new-session",
+        "new",
+        "new-window",
+        "neww",
+        "split-window",
+        "send-keys",
+        "send",
+    ):
         return []
     rest = getopt(tuple(words[1:]), "c:e:F:f:n:s:t:x:y:l:").rest
     return [Inner(text=" ".join(rest))] if rest else []

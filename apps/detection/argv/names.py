@@ -2,6 +2,12 @@
 
 from functools import lru_cache
 
+
+def names(text: str) -> frozenset[str]:
+    """A set of names, written as words."""
+    return frozenset(text.split())
+
+
 ALIASES = {
     "nc.traditional": "nc", "nc.openbsd": "nc", "netcat": "nc", "nc6": "nc", "ncat.exe": "ncat",
     "nodejs": "node", "pypy": "python", "ipython": "python", "python-config": "python-config",
@@ -28,6 +34,8 @@ def program_name(path: str) -> str:
 
 
 _HELD = {"python": "python", "perl": "perl", "ruby": "ruby", "bash": "bash", "shell": "sh"}
-_VERSIONED = frozenset(
-    "python pypy ipython perl ruby php lua luajit node tclsh wish ksh bash zsh julia irb java groovy vim gdb".split()
+_VERSIONED = names(
+    """
+    python pypy ipython perl ruby php lua luajit node tclsh wish ksh bash zsh julia irb java groovy vim gdb
+    """
 )

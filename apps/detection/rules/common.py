@@ -4,19 +4,30 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+from apps.detection.argv.names import names
+
 # Programs whose arguments are looked for, shown or stored: naming a thing there is not using it.
-MENTIONS = frozenset(
-    "grep rg ag ack sed awk echo printf cat less more head tail cut sort uniq wc diff cmp git gh glab hg svn pgrep"
-    " pkill killall kill find locate fd which whereis type command man tldr apropos whatis info help test [ [[ ls tree"
-    " stat file vim nano emacs code tee jq yq pytest ruff mypy tox make cmake pip pipx uv apt apt-get dpkg yum dnf rpm"
-    " brew conda npm yarn cargo go docker-compose history alias ps top htop lsof ss netstat journalctl dmesg zip tar"
-    " claude codex llm read case select export declare local set unset true false : logger wall notify-send cowsay"
-    " figlet basename dirname realpath touch mkdir rm cp mv ln chmod chown helm terraform ansible-lint shellcheck"
-    " ausearch zeek suricata falco yara clamscan base64 md5sum sha256sum strings hexdump xxd column fold fmt nl".split()
+MENTIONS = names(
+    """
+    grep rg ag ack sed awk echo printf cat less more head tail cut sort uniq wc diff cmp git gh glab hg svn
+    pgrep pkill killall kill find locate fd which whereis type command man tldr apropos whatis info help
+    test [ [[ ls tree stat file vim nano emacs code tee jq yq pytest ruff mypy tox make cmake pip pipx uv
+    apt apt-get dpkg yum dnf rpm brew conda npm yarn cargo go docker-compose history alias ps top htop lsof
+    ss netstat journalctl dmesg zip tar claude codex llm read case select export declare local set unset
+    true false : logger wall notify-send cowsay figlet basename dirname realpath touch mkdir rm cp mv ln
+    chmod chown helm terraform ansible-lint shellcheck ausearch zeek suricata falco yara clamscan base64
+    md5sum sha256sum strings hexdump xxd column fold fmt nl
+    """
 )
 SCRIPT_ENDINGS = (".py", ".sh", ".js", ".jar", ".pl", ".rb")
-HELP = frozenset({"--help", "-h", "--version", "-V", "-version", "help", "version", "--usage", "completion", "-help"})
-SHELL_PATH = re.compile(r"(?:^|[\s'\"=:,(\[])(?:/(?:usr/)?(?:local/)?bin/(?:env )?)?(?:ba|da|z|k|a|tc|c|fi)?sh\b")
+HELP = names(
+    """
+    --help -h --version -V -version help version --usage completion -help
+    """
+)
+SHELL_PATH = re.compile(
+    r"(?:^|[\s'\"=:,(\[])(?:/(?:usr/)?(?:local/)?bin/(?:env )?)?(?:ba|da|z|k|a|tc|c|fi)?sh\b"
+)
 _ENDPOINT = re.compile(r"^\[?([0-9A-Za-z_.:-]*?)\]?:(\d{1,5})$")
 
 

@@ -2,19 +2,48 @@
 
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 
-_READERS = frozenset(
-    "cat less more head tail nl strings xxd hexdump od base64 base32 cp mv scp rsync tar zip gzip bzip2 7z gpg openssl grep rg ag awk"
-    " sed cut sort uniq tr vim nano emacs dd curl wget nc ncat jq diff ed pg view python perl ruby php node file_get install ln"
-    " readarray mapfile source . while read hd paste join rev fold fmt column unexpand expand xz zstd aws gsutil rclone sftp".split()
+_READERS = names(
+    """
+    cat less more head tail nl strings xxd hexdump od base64 base32 cp mv scp rsync tar zip gzip bzip2 7z
+    gpg openssl grep rg ag awk sed cut sort uniq tr vim nano emacs dd curl wget nc ncat jq diff ed pg view
+    python perl ruby php node file_get install ln readarray mapfile source . while read hd paste join rev
+    fold fmt column unexpand expand xz zstd aws gsutil rclone sftp
+    """
 )
 _WRITE_OPS = (">", ">>", ">|", "&>", "&>>", "<>")
 _LAST_OPERAND = frozenset({"cp", "mv", "install", "ln", "rsync", "scp"})
 
 
 # Programs whose arguments alone can make one of the functions below answer.
-PROGRAMS = _READERS | _LAST_OPERAND | frozenset(
-    "tee perl ex visudo rm unlink shred wipe srm scrub truncate find unset history set shopt setopt unsetopt chattr env".split()
+PROGRAMS = (
+    _READERS
+    | _LAST_OPERAND
+    | frozenset(
+        [
+            "tee",
+            "perl",
+            "ex",
+            "visudo",
+            "rm",
+            "unlink",
+            "shred",
+            "wipe",
+            "srm",
+            "scrub",
+            "truncate",
+            "find",
+            "unset",
+            "history",
+            "set",
+            "shopt",
+            "setopt",
+            "unsetopt",
+            "chattr",
+            "env",
+        ]
+    )
 )
 
 
@@ -23,7 +52,9 @@ def reads(invocation: Invocation) -> list[str]:
     found = [r.target for r in invocation.redirects if r.op == "<"]
     if invocation.program in _READERS:
         words = invocation.args[:64]
-        found += [word.partition("if=")[2] if word.startswith("if=") else word for word in words if word[:1] != "-"]
+        found += [
+            word.partition("if=")[2] if word.startswith("if=") else word for word in words if word[:1] != "-"
+        ]
         found += [word.partition("@")[2] for word in words if "@" in word]
     if invocation.code:
         found.append(invocation.code)
@@ -39,11 +70,15 @@ def writes(invocation: Invocation) -> list[str]:
         found += operands
     elif program in _LAST_OPERAND and len(operands) > 1:
         found.append(operands[-1])
-    elif program == "sed" and any(word.startswith(("-i", "--in-place")) or (word[:1] == "-" and "i" in word[1:3]) for word in args):
+    elif program == "sed" and any(
+        word.startswith(("-i", "--in-place")) or (word[:1] == "-" and "i" in word[1:3]) for word in args
+    ):
         found += getopt(args, "e:f:l:i::E").rest
     elif program == "dd":
         found += [word[3:] for word in args if word.startswith("of=")]
-    elif program in ("perl", "ed", "ex", "vim", "nano", "visudo", "emacs") and (program != "perl" or any("i" in w[:4] for w in args[:2])):
+    elif program in ("perl", "ed", "ex", "vim", "nano", "visudo", "emacs") and (
+        program != "perl" or any("i" in w[:4] for w in args[:2])
+    ):
         found += operands
     elif program == "curl":
         found += getopt(args, "o:").values("o", "--output")
@@ -67,7 +102,11 @@ def removes(invocation: Invocation) -> list[str]:
         return operands
     if program == "truncate":
         return getopt(args, "s:r:o", frozenset({"--size", "--reference"})).rest[:16]
-    emptied = program in ("", ":", "true") or (program in ("cat", "cp") and "/dev/null" in args) or (program in ("echo", "printf") and not "".join(args).strip())
+    emptied = (
+        program in ("", ":", "true")
+        or (program in ("cat", "cp") and "/dev/null" in args)
+        or (program in ("echo", "printf") and not "".join(args).strip())
+    )
     if program == "ln" and "/dev/null" in operands:
         return operands[1:]
     if program == "find" and ("-delete" in args or "rm" in args):

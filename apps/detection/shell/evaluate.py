@@ -42,7 +42,9 @@ def feed(stages: Pipeline, script: Script) -> None:
         value = _output(command, command.stdin)
         for redirect in command.redirects:
             if redirect.op in (">", ">>", ">|") and redirect.fd in ("", "1") and value is not None:
-                script.written[redirect.target] = (script.written.get(redirect.target, "") + value)[:MAX_OUTPUT]
+                script.written[redirect.target] = (script.written.get(redirect.target, "") + value)[
+                    :MAX_OUTPUT
+                ]
         if _program(command) == "tee" and value is not None:
             for name in command.argv[1:]:
                 script.written[name] = value
@@ -68,7 +70,7 @@ def _output(command: Command, stdin: str | None) -> str | None:
         return _printf(args)
     if any("$" in argument for argument in args):
         return None
-    if (program == "which" and args) or args[:1] == ("-v",) and program == "command":
+    if (program == "which" and args) or (args[:1] == ("-v",) and program == "command"):
         return args[-1]  # a program's path, for whoever calls it: its name will do
     if program in ("cat", "tee"):
         return stdin if program == "tee" or not [a for a in args if a != "-"] else None
@@ -106,7 +108,11 @@ def _raw(text: str) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    return data[:MAX_OUTPUT].decode("latin-1") if b"\x00" in data else data[:MAX_OUTPUT].decode("utf-8", "replace")
+    return (
+        data[:MAX_OUTPUT].decode("latin-1")
+        if b"\x00" in data
+        else data[:MAX_OUTPUT].decode("utf-8", "replace")
+    )
 
 
 def decode_base64(text: str) -> str:
@@ -126,11 +132,19 @@ def _base64(text: str, args: tuple[str, ...]) -> str | None:
 
 
 def _openssl(text: str, args: tuple[str, ...]) -> str | None:
-    return decode_base64(text) if "-d" in args and ("base64" in args or "-base64" in args or "-a" in args) else None
+    return (
+        decode_base64(text)
+        if "-d" in args and ("base64" in args or "-base64" in args or "-a" in args)
+        else None
+    )
 
 
 def _xxd(text: str, args: tuple[str, ...]) -> str | None:
-    return _text(bytes.fromhex("".join(text.split()))) if "-r" in args or "-rp" in args or "-pr" in args else None
+    return (
+        _text(bytes.fromhex("".join(text.split())))
+        if "-r" in args or "-rp" in args or "-pr" in args
+        else None
+    )
 
 
 def _inflate(text: str, args: tuple[str, ...]) -> str | None:

@@ -29,13 +29,20 @@ class Token:
     @property
     def bare(self) -> str | None:
         """The text of a word without any quoting or expansion, else None: only those can be keywords."""
-        if self.kind == "word" and len(self.parts) == 1 and self.parts[0][0] == "text" and not self.parts[0][2]:
+        if (
+            self.kind == "word"
+            and len(self.parts) == 1
+            and self.parts[0][0] == "text"
+            and not self.parts[0][2]
+        ):
             return self.parts[0].text
         return None
 
 
 _PLAIN = re.compile(r"[^\s'\"\\$`;&|()<>]+")
-_REDIRECT = re.compile(r"(\d{0,4}|\{[A-Za-z_]\w{0,30}\})(<<<|<<-|<<|<>|<&|>&|>>|>\||<(?!\()|>(?!\())|(&>>|&>)")
+_REDIRECT = re.compile(
+    r"(\d{0,4}|\{[A-Za-z_]\w{0,30}\})(<<<|<<-|<<|<>|<&|>&|>>|>\||<(?!\()|>(?!\())|(&>>|&>)"
+)
 _OPERATOR = re.compile(r";;&|;;|;&|&&|\|\||\|&|[;&|()\n]")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|([0-9@*#?$!-]))")
 _BRACED = re.compile(r"[!#]?([A-Za-z_]\w*|[0-9@*#?$!-])(?::?[-=](.*))?", re.DOTALL)

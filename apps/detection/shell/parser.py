@@ -6,11 +6,28 @@ from dataclasses import dataclass, field
 from apps.detection.shell.evaluate import feed, output_of
 from apps.detection.shell.expand import expand
 from apps.detection.shell.lexer import Lexer, Part, Token
-from apps.detection.shell.model import MAX_COMMANDS, MAX_DEPTH, Command, Loop, Pipeline, Redirect, Script, clip
+from apps.detection.shell.model import (
+    MAX_COMMANDS,
+    MAX_DEPTH,
+    Command,
+    Loop,
+    Pipeline,
+    Redirect,
+    Script,
+    clip,
+)
 
 _ASSIGN = re.compile(r"([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?=")
 _DECLARE = frozenset({"export", "declare", "local", "readonly", "typeset"})
-_OPENERS = {"if": "if", "case": "case", "while": "while", "until": "until", "for": "for", "select": "for", "{": "{"}
+_OPENERS = {
+    "if": "if",
+    "case": "case",
+    "while": "while",
+    "until": "until",
+    "for": "for",
+    "select": "for",
+    "{": "{",
+}
 _CLOSERS = {"done": ("while", "until", "for"), "fi": ("if",), "esac": ("case",), "}": ("{",)}
 _PASSED_OVER = frozenset({"do", "then", "else", "elif", "!", "time", "coproc"})
 _MAX_FRAMES = 200
@@ -137,7 +154,9 @@ class _Parser:
         elif word == "do":
             frame.awaiting = ""
         elif frame.awaiting == "values":
-            frame.loop = Loop(frame.kind, frame.loop.variable, (*frame.loop.values, *self._expand(token.parts)))
+            frame.loop = Loop(
+                frame.kind, frame.loop.variable, (*frame.loop.values, *self._expand(token.parts))
+            )
 
     def _open(self, kind: str) -> None:
         if len(self.frames) >= _MAX_FRAMES:

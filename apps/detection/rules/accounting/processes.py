@@ -1,15 +1,20 @@
 """A process of this run where none should be. No signature: only where it is, and whose it says it is."""
 
-from apps.detection.argv.names import program_name
+from apps.detection.argv.names import names, program_name
 from apps.detection.facts import ProcessFact
 from apps.detection.rules.base import PROCESS, Detail, Rule
 
-SCRATCH_PLACES = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/run/shm/")  # noqa: S108 - compared, not used
+SCRATCH_PLACES = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/run/shm/")
 # Places below a scratch folder where build and package tools start programs of their own.
-_TOOLS_OWN = ("/pip-", "/uv-", "/.tmp", "/ray/", "/torchinductor", "/conda-", "/build-env-", "/cargo-install", "/go-build",
-              "/npm-", "/bazel", "/ccache", "/triton", "/nvcc", "/tmpx", "/pyright", "/playwright", "/nix-")  # fmt: skip
-KERNEL_LIKE = ("[kworker", "[migration", "[ksoftirqd", "[watchdog", "[rcu", "[kthread", "[jbd2", "[scsi", "[cpuhp", "[kdevtmp", "[netns",
-                "[khungtask", "[oom_reaper", "[bioset", "[md", "[crypto", "[kswapd")  # fmt: skip
+_TOOLS_OWN = (
+    "/pip-", "/uv-", "/.tmp", "/ray/", "/torchinductor", "/conda-", "/build-env-", "/cargo-install",
+    "/go-build", "/npm-", "/bazel", "/ccache", "/triton", "/nvcc", "/tmpx", "/pyright", "/playwright",
+    "/nix-",
+)  # fmt: skip
+KERNEL_LIKE = (
+    "[kworker", "[migration", "[ksoftirqd", "[watchdog", "[rcu", "[kthread", "[jbd2", "[scsi", "[cpuhp",
+    "[kdevtmp", "[netns", "[khungtask", "[oom_reaper", "[bioset", "[md", "[crypto", "[kswapd",
+)  # fmt: skip
 
 
 def inside(cgroup: str, run_cgroup: str) -> bool:
@@ -34,7 +39,9 @@ def _after_end(fact: ProcessFact) -> Detail | None:
 
 
 def _without_file(fact: ProcessFact) -> Detail | None:
-    unfiled = fact.exe.startswith(("/memfd:", "memfd:")) or (fact.exe.endswith("(deleted)") and fact.zone == "run")
+    unfiled = fact.exe.startswith(("/memfd:", "memfd:")) or (
+        fact.exe.endswith("(deleted)") and fact.zone == "run"
+    )
     shared = fact.exe.startswith("/dev/shm/") and fact.zone == "run"  # noqa: S108
     return {"exe": fact.exe, "cwd": fact.cwd} if unfiled or shared else None
 
@@ -42,7 +49,10 @@ def _without_file(fact: ProcessFact) -> Detail | None:
 def _from_scratch(fact: ProcessFact) -> Detail | None:
     if fact.zone != "run" or not fact.exe.startswith(SCRATCH_PLACES) or fact.exe.endswith("(deleted)"):
         return None
-    tool = any(place in fact.exe for place in _TOOLS_OWN) or fact.exe.rpartition("/")[2] in ("conftest", "a.out")
+    tool = any(place in fact.exe for place in _TOOLS_OWN) or fact.exe.rpartition("/")[2] in (
+        "conftest",
+        "a.out",
+    )
     return None if tool else {"exe": fact.exe, "cwd": fact.cwd}
 
 
@@ -57,13 +67,22 @@ def _false_name(fact: ProcessFact) -> Detail | None:
     if fact.zone != "run" or not fact.exe or not fact.argv:
         return None
     claimed, real = program_name(fact.argv[0]), program_name(fact.exe)
-    if claimed in _WELL_KNOWN and real not in _WELL_KNOWN and "/" in fact.exe and not fact.exe.startswith(SYSTEM_PLACES):
+    if (
+        claimed in _WELL_KNOWN
+        and real not in _WELL_KNOWN
+        and "/" in fact.exe
+        and not fact.exe.startswith(SYSTEM_PLACES)
+    ):
         return {"name": fact.argv[0], "exe": fact.exe}
     return None
 
 
-_WELL_KNOWN = frozenset({"sshd", "cron", "crond", "systemd", "init", "dbus-daemon", "rsyslogd", "containerd", "dockerd", "nginx", "apache2",
-                         "httpd", "bash", "sh", "dash", "sleep", "top", "ps", "torchrun", "nvidia-smi", "kubelet", "agetty"})  # fmt: skip
+_WELL_KNOWN = names(
+    """
+    sshd cron crond systemd init dbus-daemon rsyslogd containerd dockerd nginx apache2 httpd bash sh dash
+    sleep top ps torchrun nvidia-smi kubelet agetty
+    """
+)
 SYSTEM_PLACES = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/snap/", "/nix/")
 
 LEFT = Rule(
@@ -74,12 +93,16 @@ LEFT = Rule(
     level="critical",
     technique="T1564",
     title="Process of a run outside its cgroup",
-    description="A process carries the run's marker in its environment but lives in another cgroup: it has left the place "
-    "where the run is accounted for, and where a kill would look first.",
-    false_positives="A scheduler that moves a job's processes on purpose; record the new cgroup with the run.",
+    description=(
+        "A process carries the run's marker in its environment but lives in another cgroup: it has left "
+        "the place where the run is accounted for, and where a kill would look first."
+    ),
+    false_positives=(
+        "A scheduler that moves a job's processes on purpose; record the new cgroup with the run."
+    ),
     examples=(
-        '{"argv": ["python3", "w.py"], "exe": "/usr/bin/python3", "cwd": "/", "cgroup": "/user.slice", "zone": "run",'
-        ' "marker": "rome-7", "run_cgroup": "/sentinel/rome-7"}',
+        '{"argv": ["python3", "w.py"], "exe": "/usr/bin/python3", "cwd": "/", "cgroup": "/user.slice", '
+        '"zone": "run", "marker": "rome-7", "run_cgroup": "/sentinel/rome-7"}',
     ),
     match=_left_cgroup,
     on=frozenset({PROCESS}),
@@ -96,8 +119,8 @@ AFTER = Rule(
     description="The run is over, yet a process started in its cgroup or with its marker.",
     false_positives="Clean-up hooks that outlive the run by a moment.",
     examples=(
-        '{"argv": ["sh", "-c", "x"], "exe": "/usr/bin/dash", "cwd": "/", "cgroup": "/sentinel/rome-7/x", "zone": "run",'
-        ' "run_cgroup": "/sentinel/rome-7", "run_ended": true}',
+        '{"argv": ["sh", "-c", "x"], "exe": "/usr/bin/dash", "cwd": "/", "cgroup": "/sentinel/rome-7/x", '
+        '"zone": "run", "run_cgroup": "/sentinel/rome-7", "run_ended": true}',
     ),
     match=_after_end,
     on=frozenset({PROCESS}),
@@ -111,14 +134,20 @@ WITHOUT_FILE = Rule(
     level="critical",
     technique="T1620",
     title="Process that runs from memory or a deleted file",
-    description="The program is an anonymous memory file, lies in shared memory, or was deleted after it started (the latter "
-    "two only in a run).",
-    false_positives="Container runtimes clone themselves into memory (runc); a package upgraded under a running job.",
-    examples=('{"argv": ["python3"], "exe": "/memfd:a (deleted)", "cwd": "/", "cgroup": "/r", "zone": "run"}',),
+    description=(
+        "The program is an anonymous memory file, lies in shared memory, or was deleted after it started "
+        "(the latter two only in a run)."
+    ),
+    false_positives=(
+        "Container runtimes clone themselves into memory (runc); a package upgraded under a running job."
+    ),
+    examples=(
+        '{"argv": ["python3"], "exe": "/memfd:a (deleted)", "cwd": "/", "cgroup": "/r", "zone": "run"}',
+    ),
     match=_without_file,
     on=frozenset({PROCESS}),
     reads="fact",
-)
+)  # fmt: skip
 SCRATCH = Rule(
     slug="run-process-from-scratch",
     version=1,
@@ -127,14 +156,20 @@ SCRATCH = Rule(
     level="medium",
     technique="T1036.005",
     title="Run starts a program from a scratch folder",
-    description="A process of the run is a program that lies in /tmp, /var/tmp or a user's run folder, outside the places where "
-    "build and package tools work.",
-    false_positives="Tasks that compile and test small programs in /tmp: expected in coding environments.",
-    examples=('{"argv": ["./w"], "exe": "/tmp/.x/w", "cwd": "/tmp/.x", "cgroup": "/r", "zone": "run"}',),
+    description=(
+        "A process of the run is a program that lies in /tmp, /var/tmp or a user's run folder, outside the "
+        "places where build and package tools work."
+    ),
+    false_positives=(
+        "Tasks that compile and test small programs in /tmp: expected in coding environments."
+    ),
+    examples=(
+        '{"argv": ["./w"], "exe": "/tmp/.x/w", "cwd": "/tmp/.x", "cgroup": "/r", "zone": "run"}',
+    ),
     match=_from_scratch,
     on=frozenset({PROCESS}),
     reads="fact",
-)
+)  # fmt: skip
 KERNEL = Rule(
     slug="kernel-thread-name",
     version=1,
@@ -145,11 +180,13 @@ KERNEL = Rule(
     title="Program that calls itself a kernel thread",
     description="The name is that of a kernel thread, but there is a file behind it.",
     false_positives="None known.",
-    examples=('{"argv": ["[kworker/0:1]"], "exe": "/home/u/.c/m", "cwd": "/", "cgroup": "/r", "zone": "host"}',),
+    examples=(
+        '{"argv": ["[kworker/0:1]"], "exe": "/home/u/.c/m", "cwd": "/", "cgroup": "/r", "zone": "host"}',
+    ),
     match=_kernel_mask,
     on=frozenset({PROCESS}),
     reads="fact",
-)
+)  # fmt: skip
 FALSE_NAME = Rule(
     slug="false-program-name",
     version=1,
@@ -158,11 +195,16 @@ FALSE_NAME = Rule(
     level="high",
     technique="T1036.005",
     title="Run's process under a system program's name",
-    description="A process of the run goes by the name of a common system program, but the file behind it is another one.",
+    description=(
+        "A process of the run goes by the name of a common system program, but the file behind it is "
+        "another one."
+    ),
     false_positives="Wrappers that set argv[0].",
-    examples=('{"argv": ["sshd"], "exe": "/home/u/work/m", "cwd": "/", "cgroup": "/r", "zone": "run"}',),
+    examples=(
+        '{"argv": ["sshd"], "exe": "/home/u/work/m", "cwd": "/", "cgroup": "/r", "zone": "run"}',
+    ),
     match=_false_name,
     on=frozenset({PROCESS}),
     reads="fact",
-)
+)  # fmt: skip
 RULES = (LEFT, AFTER, WITHOUT_FILE, SCRATCH, KERNEL, FALSE_NAME)

@@ -5,9 +5,15 @@ from apps.detection.reading import Reading
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import MENTIONS, first_with
 
-_METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "metadata.google.internal", "fd00:ec2::254", "metadata.azure",
-             "metadata.tencentyun.com", "0xa9fea9fe", "2852039166", "metadata.packet.net", "rancher-metadata")  # fmt: skip
-_LOGGERS = ("pam_tty_audit", "pam_exec.so", "log_passwd", "log_password", "xinput test", "logkeys", "xspy", "keylog")
+_METADATA = (
+    "169.254.169.254", "169.254.170.2", "100.100.100.200", "metadata.google.internal", "fd00:ec2::254",
+    "metadata.azure", "metadata.tencentyun.com", "0xa9fea9fe", "2852039166", "metadata.packet.net",
+    "rancher-metadata",
+)  # fmt: skip
+_LOGGERS = (
+    "pam_tty_audit", "pam_exec.so", "log_passwd", "log_password", "xinput test", "logkeys", "xspy",
+    "keylog",
+)  # fmt: skip
 
 
 def _metadata(invocation: Invocation) -> Detail | None:
@@ -21,13 +27,19 @@ def _metadata(invocation: Invocation) -> Detail | None:
 def _cluster(invocation: Invocation) -> Detail | None:
     words = [word for word in invocation.args if word[:1] != "-"]
     kinds = {part for word in words[1:3] for part in word.split("/")[0].split(",")}
-    return {"arguments": " ".join(invocation.args)} if words[:1] in (["get"], ["describe"]) and kinds & {"secret", "secrets"} else None
+    return (
+        {"arguments": " ".join(invocation.args)}
+        if words[:1] in (["get"], ["describe"]) and kinds & {"secret", "secrets"}
+        else None
+    )
 
 
 def _guessing(reading: Reading) -> Detail | None:
     """Passwords from a list tried one after the other."""
     for invocation in reading.invocations:
-        guesses = invocation.program == "sshpass" or (invocation.program in ("su", "sudo") and "-S" in invocation.args)
+        guesses = invocation.program == "sshpass" or (
+            invocation.program in ("su", "sudo") and "-S" in invocation.args
+        )
         varies = any("$" in word for word in invocation.args) or (invocation.stdin or "").startswith("$")
         if guesses and invocation.loops and varies:
             return {"program": invocation.program, "arguments": " ".join(invocation.args)}
@@ -53,7 +65,10 @@ METADATA = Rule(
     level="high",
     technique="T1552.005",
     title="Cloud metadata service asked",
-    description="A program asks the cloud's metadata address, which hands out the machine's identity to whoever asks from it.",
+    description=(
+        "A program asks the cloud's metadata address, which hands out the machine's identity to whoever "
+        "asks from it."
+    ),
     false_positives="Start scripts that read the instance's name or zone: expect them on the host.",
     examples=("curl -s http://169.254.169.254/latest/meta-data/iam/security-credentials/",),
     match=_metadata,
@@ -100,9 +115,12 @@ LOGGER = Rule(
     title="Keyboard input recorded",
     description="A key logger is started, or a login module that records passwords is set up.",
     false_positives="Session recording required by a site.",
-    examples=("echo 'session required pam_tty_audit.so enable=* log_password' >> /etc/pam.d/system-auth", "logkeys --start"),
+    examples=(
+        "echo 'session required pam_tty_audit.so enable=* log_password' >> /etc/pam.d/system-auth",
+        "logkeys --start",
+    ),
     match=_logger,
-    programs=frozenset({"logkeys", "xspy", "xinput", "echo", "tee", "printf", "cat"}),
+    programs=frozenset({'logkeys', 'xspy', 'xinput', 'echo', 'tee', 'printf', 'cat'}),
     hints=_LOGGERS,
-)
+)  # fmt: skip
 RULES = (METADATA, CLUSTER, GUESSING, LOGGER)

@@ -13,10 +13,16 @@ _LEVERS = re.compile(
     r"|/proc/sys/fs/binfmt_misc/|/proc/1/root|/proc/\d{1,7}/root/|/sys/kernel/security/apparmor|/proc/[^/]{1,40}/attr/|/sys/fs/cgroup/.{0,120}devices\.allow"
     r"|/proc/[^/]{1,40}/(?:uid_map|gid_map|setgroups)$"
 )
-_HOST_ROOTS = ("/host", "/hostfs", "/hostroot", "/host-root", "/proc/1/root", "/rootfs", "/noderoot", "/node", "/mnt/host", "/mnt/root")
+_HOST_ROOTS = (
+    "/host", "/hostfs", "/hostroot", "/host-root", "/proc/1/root", "/rootfs", "/noderoot", "/node",
+    "/mnt/host", "/mnt/root",
+)  # fmt: skip
 _BITS = re.compile(r"^(?:[ugoa]{0,4}\+[rwxXt]{0,4}s[rwxst]{0,4}|0?[4267][0-7]{3})(?:,|$)")
-_CAPABILITIES = ("cap_setuid", "cap_setgid", "cap_sys_admin", "cap_sys_ptrace", "cap_dac_override", "cap_dac_read_search", "cap_sys_module",
-                 "cap_chown", "cap_fowner", "all=", "=ep", "=eip", "cap_sys_rawio", "cap_setfcap")  # fmt: skip
+_CAPABILITIES = (
+    "cap_setuid", "cap_setgid", "cap_sys_admin", "cap_sys_ptrace", "cap_dac_override",
+    "cap_dac_read_search", "cap_sys_module", "cap_chown", "cap_fowner", "all=", "=ep", "=eip",
+    "cap_sys_rawio", "cap_setfcap",
+)  # fmt: skip
 
 
 def _namespaces(invocation: Invocation) -> Detail | None:
@@ -30,13 +36,22 @@ def _lever(invocation: Invocation) -> Detail | None:
     for path in writes(invocation):
         if match := _LEVERS.search(path):
             return {"program": invocation.program, "path": path, "lever": match.group()}
-    touched = invocation.program not in MENTIONS and any(p for p in reads(invocation) if "/proc/1/root" in p and len(p) < 300)
+    touched = invocation.program not in MENTIONS and any(
+        p for p in reads(invocation) if "/proc/1/root" in p and len(p) < 300
+    )
     through = invocation.program == "cat" and any("/proc/1/root" in word for word in invocation.args)
     return {"program": invocation.program, "path": "/proc/1/root"} if touched or through else None
 
 
 def _setting(invocation: Invocation) -> Detail | None:
-    key = next((word for word in invocation.args if word.startswith(("kernel.core_pattern=", "kernel.modprobe=", "kernel.hotplug="))), "")
+    key = next(
+        (
+            word
+            for word in invocation.args
+            if word.startswith(("kernel.core_pattern=", "kernel.modprobe=", "kernel.hotplug="))
+        ),
+        "",
+    )
     return {"setting": key} if key else None
 
 
@@ -50,9 +65,23 @@ def _mount(invocation: Invocation) -> Detail | None:
     args = invocation.args
     options = getopt(args, "t:o:L:U:O:", frozenset({"--types", "--options"}))
     kind = options.value("t", "--types")
-    if kind == "cgroup" and options.value("o", "--options").split(",")[0] in ("memory", "rdma", "cpu", "pids", "devices", "blkio", "freezer", "net_cls", "cpuset"):
+    if kind == "cgroup" and options.value("o", "--options").split(",")[0] in (
+        "memory",
+        "rdma",
+        "cpu",
+        "pids",
+        "devices",
+        "blkio",
+        "freezer",
+        "net_cls",
+        "cpuset",
+    ):
         return {"kind": "cgroup", "arguments": " ".join(args)}
-    covers = options.rest and re.match(r"/proc/(?:\d|\$)", options.rest[-1]) and (options.has("B", "--bind", "--rbind") or "bind" in options.value("o"))
+    covers = (
+        options.rest
+        and re.match(r"/proc/(?:\d|\$)", options.rest[-1])
+        and (options.has("B", "--bind", "--rbind") or "bind" in options.value("o"))
+    )
     return {"kind": "hides a process", "path": options.rest[-1]} if covers else None
 
 
@@ -62,16 +91,24 @@ def _raw_disk(invocation: Invocation) -> Detail | None:
         major = [word for word in args if word.isdigit()]
         return {"device": " ".join(args)} if "b" in args and len(major) >= 2 else None
     command = getopt(args, "R:f:d:s:D:", permute=True).value("R")
-    return {"device": " ".join(args), "command": command} if command.split(" ")[0] in ("cat", "dump", "rdump", "write", "ls") else None
+    return (
+        {"device": " ".join(args), "command": command}
+        if command.split(" ")[0] in ("cat", "dump", "rdump", "write", "ls")
+        else None
+    )
 
 
 def _privilege_bits(invocation: Invocation) -> Detail | None:
     if invocation.program == "setcap":
         given = next((word for word in invocation.args if any(c in word.lower() for c in _CAPABILITIES)), "")
-        net_only = given and all(part.startswith(("cap_net", "'cap_net")) for part in given.lower().split(","))
+        net_only = given and all(
+            part.startswith(("cap_net", "'cap_net")) for part in given.lower().split(",")
+        )
         return {"capability": given, "file": invocation.args[-1]} if given and not net_only else None
     mode = next((word for word in invocation.args if word[:1] != "-" and _BITS.match(word)), "")
-    setuid = "s" in mode.split("=")[0] or (mode.lstrip("0")[:1] in ("4", "6", "7") and len(mode.lstrip("0")) == 4)
+    setuid = "s" in mode.split("=")[0] or (
+        mode.lstrip("0")[:1] in ("4", "6", "7") and len(mode.lstrip("0")) == 4
+    )
     group_only = mode.startswith(("g+", "+t")) or "-d" in invocation.args
     return {"mode": mode, "file": invocation.args[-1]} if mode and setuid and not group_only else None
 
@@ -104,14 +141,22 @@ LEVER = Rule(
     level="critical",
     technique="T1611",
     title="Kernel file that starts programs on the host",
-    description="Something is written to release_agent, core_pattern, uevent_helper or the like, or the host's root is reached through "
-    "process 1: the classic ways out of a container.",
+    description=(
+        "Something is written to release_agent, core_pattern, uevent_helper or the like, or the host's "
+        "root is reached through process 1: the classic ways out of a container."
+    ),
     false_positives="core_pattern set by crash reporters on the host.",
-    examples=("echo '|/tmp/x' > /proc/sys/kernel/core_pattern", "echo $P/cmd > /tmp/cg/release_agent", "cat /proc/1/root/etc/hostname"),
+    examples=(
+        "echo '|/tmp/x' > /proc/sys/kernel/core_pattern", "echo $P/cmd > /tmp/cg/release_agent",
+        "cat /proc/1/root/etc/hostname",
+    ),
     match=_lever,
     files=True,
-    hints=("release", "core_pattern", "uevent_helper", "binfmt_misc", "/proc/1/root", "/root/", "kernel/modprobe", "hotplug", "apparmor",
-           "/attr/", "devices.allow", "_map", "setgroups", "usermodehelper"),
+    hints=(
+        "release", "core_pattern", "uevent_helper", "binfmt_misc", "/proc/1/root", "/root/",
+        "kernel/modprobe", "hotplug", "apparmor", "/attr/", "devices.allow", "_map", "setgroups",
+        "usermodehelper",
+    ),
 )  # fmt: skip
 SETTING = Rule(
     slug="kernel-lever-setting",
@@ -149,8 +194,10 @@ MOUNT = Rule(
     level="critical",
     technique="T1611",
     title="Mount that serves an escape",
-    description="A cgroup controller mounted by hand (the first step of the release_agent escape), or a mount over a process's folder, "
-    "which hides that process.",
+    description=(
+        "A cgroup controller mounted by hand (the first step of the release_agent escape), or a mount over "
+        "a process's folder, which hides that process."
+    ),
     false_positives="Old init scripts.",
     examples=("mount -t cgroup -o rdma cgroup /tmp/cg", "mount -B /proc/1 /proc/4242"),
     match=_mount,

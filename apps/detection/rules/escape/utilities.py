@@ -5,14 +5,23 @@ import re
 from apps.detection.argv.interpreters import INTERPRETERS
 from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.launchers import SHELLS
+from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 
-_DETOURS = frozenset({"find", "xargs", "timeout", "nice", "stdbuf", "flock", "ionice", "taskset", "strace", "watch", "time", "chrt", "ltrace",
-                      "start-stop-daemon", "rlwrap", "cpulimit", "prlimit", "setarch", "logsave", "parallel", "unbuffer", "script"})  # fmt: skip
+_DETOURS = names(
+    """
+    find xargs timeout nice stdbuf flock ionice taskset strace watch time chrt ltrace start-stop-daemon
+    rlwrap cpulimit prlimit setarch logsave parallel unbuffer script
+    """
+)
 _BARE = re.compile(r"['\"(\[!`\s]/?(?:usr/)?(?:bin/)?(?:ba|da|z|k)?sh(?: -[ip])?['\")\]\s;`#]")
-_SHELL_WORDS = ("bin/sh", "bin/bash", "bin/dash", "bin/zsh", "=sh", "!sh", ";sh", "'sh", '"sh', "(sh", "=bash", "!bash", ";bash", "'bash", '"bash',
-                " sh ", " sh;", " bash ", "exec sh", " sh'", ' sh"', "spawn sh", "shell sh")  # fmt: skip
-_EXECUTES = re.compile(r"exec|system|spawn|popen|execute|shell|term|!|proc_open|passthru|run\(|startprocess", re.IGNORECASE)
+_SHELL_WORDS = (
+    "bin/sh", "bin/bash", "bin/dash", "bin/zsh", "=sh", "!sh", ";sh", "'sh", '"sh', "(sh", "=bash", "!bash",
+    ";bash", "'bash", '"bash', " sh ", " sh;", " bash ", "exec sh", " sh'", ' sh"', "spawn sh", "shell sh",
+)  # fmt: skip
+_EXECUTES = re.compile(
+    r"exec|system|spawn|popen|execute|shell|term|!|proc_open|passthru|run\(|startprocess", re.IGNORECASE
+)
 _OPTION = re.compile(
     r"(?:--checkpoint-action=exec=|--to-command=|--rsh=|-e ?|--use-compress-program=|--eval=|pre-invoke::=|-z ?|-tt ?|proxycommand[= ]|!|\.shell |\\! ?"
     r"|--pager[ =]|core\.pager=|--pre=|--unzip-command=|-i ?)['\";\s]*(?:exec )?/?(?:usr/)?(?:bin/)?(?:ba|da)?sh(?:\s|$|['\"#;])",
@@ -50,7 +59,9 @@ BARE_SHELL = Rule(
     level="medium",
     technique="T1059.004",
     title="Shell started through a utility",
-    description="A bare shell is started by find, xargs, timeout or the like: a way past a list of allowed programs.",
+    description=(
+        "A bare shell is started by find, xargs, timeout or the like: a way past a list of allowed programs."
+    ),
     false_positives="Odd habits.",
     examples=("find . -exec /bin/sh \\; -quit", "timeout 7d /bin/sh", "xargs -a /dev/null sh"),
     match=_bare_shell,
@@ -65,14 +76,19 @@ FROM_CODE = Rule(
     level="medium",
     technique="T1059",
     title="Shell started from inline code",
-    description="Short program text does nothing but start a shell: a way past a list of allowed programs.",
+    description=(
+        "Short program text does nothing but start a shell: a way past a list of allowed programs."
+    ),
     false_positives="Odd habits.",
-    examples=("perl -e 'exec \"/bin/sh\";'", "awk 'BEGIN {system(\"/bin/sh\")}'", "python3 -c 'import os; os.system(\"/bin/sh\")'"),
+    examples=(
+        'perl -e \'exec "/bin/sh";\'', 'awk \'BEGIN {system("/bin/sh")}\'',
+        'python3 -c \'import os; os.system("/bin/sh")\'',
+    ),
     match=_shell_from_code,
     code=True,
     programs=frozenset(INTERPRETERS),
     hints=_SHELL_WORDS,
-)
+)  # fmt: skip
 FROM_OPTION = Rule(
     slug="shell-from-option",
     version=1,
@@ -81,12 +97,22 @@ FROM_OPTION = Rule(
     level="medium",
     technique="T1059.004",
     title="Shell started by an option",
-    description="A program is given a shell where it expects a helper (tar's checkpoint, ssh's proxy command, a pager, a hook).",
+    description=(
+        "A program is given a shell where it expects a helper (tar's checkpoint, ssh's proxy command, a "
+        "pager, a hook)."
+    ),
     false_positives="None known.",
-    examples=("tar -cf /dev/null /dev/null --checkpoint=1 --checkpoint-action=exec=/bin/sh", "ssh -o ProxyCommand=';sh 0<&2 1>&2' x"),
+    examples=(
+        "tar -cf /dev/null /dev/null --checkpoint=1 --checkpoint-action=exec=/bin/sh",
+        "ssh -o ProxyCommand=';sh 0<&2 1>&2' x",
+    ),
     match=_shell_from_option,
     hints=_SHELL_WORDS,
-    programs=frozenset({"tar", "ssh", "zip", "make", "apt", "apt-get", "mysql", "psql", "sqlite3", "git", "man", "rsync", "tcpdump", "scp", "gdb",
-                        "nmap", "ftp", "split", "sed", "ed", "vim", "less", "bundle", "gem", "rake", "dpkg", "crontab-e", "wget"}),
+    programs=names(
+        """
+        tar ssh zip make apt apt-get mysql psql sqlite3 git man rsync tcpdump scp gdb nmap ftp split sed ed
+        vim less bundle gem rake dpkg crontab-e wget
+        """
+    ),
 )  # fmt: skip
 RULES = (BARE_SHELL, FROM_CODE, FROM_OPTION)

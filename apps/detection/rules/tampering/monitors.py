@@ -4,19 +4,24 @@ import re
 
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import MENTIONS
 from apps.detection.rules.files import removes, writes
 
 _WATCHERS = (
-    "auditd", "auditbeat", "rsyslog", "syslog", "journald", "falco", "osquery", "wazuh", "ossec", "falcon-sensor", "crowdstrike", "elastic-agent",
-    "elastic-endpoint", "elastic_agent", "filebeat", "packetbeat", "metricbeat", "suricata", "snort", "zeek", "sysmon", "tetragon", "tracee", "sysdig",
-    "kubearmor", "clamav", "clamd", "freshclam", "rkhunter", "chkrootkit", "tripwire", "aide", "samhain", "fail2ban", "apparmor", "firewalld", "ufw", "iptables",
-    "ip6tables", "nftables", "mdatp", "sentinelone", "s1-agent", "cbdaemon", "cbagentd", "carbonblack", "sophos", "esets", "symantec", "mcafee", "qualys",
-    "nessus", "tanium", "cybereason", "trendmicro", "ds_agent", "xagt", "taniumclient", "node_exporter", "dcgm-exporter", "prometheus", "collectd",
-    "telegraf", "datadog", "newrelic", "amazon-ssm-agent", "google-cloud-ops-agent", "aliyundun", "aliyun.service", "aegis", "cloudmonitor", "bcm-agent",
-    "qcloud", "yunjing", "splunk", "nxlog", "fluentd", "fluent-bit", "td-agent", "promtail", "vector", "selinux", "acct", "psacct", "sentinel", "hostagent",
-    "velociraptor", "arpwatch", "limacharlie", "lacework", "aqua-enforcer", "twistlock", "uptycs", "vmtoolsd-audit", "auoms", "omsagent", "mdsd",
+    "auditd", "auditbeat", "rsyslog", "syslog", "journald", "falco", "osquery", "wazuh", "ossec",
+    "falcon-sensor", "crowdstrike", "elastic-agent", "elastic-endpoint", "elastic_agent", "filebeat",
+    "packetbeat", "metricbeat", "suricata", "snort", "zeek", "sysmon", "tetragon", "tracee", "sysdig",
+    "kubearmor", "clamav", "clamd", "freshclam", "rkhunter", "chkrootkit", "tripwire", "aide", "samhain",
+    "fail2ban", "apparmor", "firewalld", "ufw", "iptables", "ip6tables", "nftables", "mdatp", "sentinelone",
+    "s1-agent", "cbdaemon", "cbagentd", "carbonblack", "sophos", "esets", "symantec", "mcafee", "qualys",
+    "nessus", "tanium", "cybereason", "trendmicro", "ds_agent", "xagt", "taniumclient", "node_exporter",
+    "dcgm-exporter", "prometheus", "collectd", "telegraf", "datadog", "newrelic", "amazon-ssm-agent",
+    "google-cloud-ops-agent", "aliyundun", "aliyun.service", "aegis", "cloudmonitor", "bcm-agent", "qcloud",
+    "yunjing", "splunk", "nxlog", "fluentd", "fluent-bit", "td-agent", "promtail", "vector", "selinux",
+    "acct", "psacct", "sentinel", "hostagent", "velociraptor", "arpwatch", "limacharlie", "lacework",
+    "aqua-enforcer", "twistlock", "uptycs", "vmtoolsd-audit", "auoms", "omsagent", "mdsd",
 )  # fmt: skip
 _STOPS = frozenset({"stop", "disable", "mask", "kill", "off", "del", "remove"})
 _OWN = re.compile(r"(?:^|[/\s_-])sentinel(?:[-_]?(?:hostagent|agent|host-agent))?(?:[.\s/*]|$)|hostagent")
@@ -29,12 +34,32 @@ _CONFIGURATION = re.compile(
 def watcher(name: str) -> str:
     """The watching service a unit or process name belongs to, or nothing."""
     lowered = name.lower().removesuffix(".service").removeprefix("systemd-").rpartition("/")[2]
-    return next((w for w in _WATCHERS if lowered == w or lowered.startswith((w + "-", w + "d", w + "_", w + "@", w + ".")) or lowered == w + "d"), "")
+    return next(
+        (
+            w
+            for w in _WATCHERS
+            if lowered == w
+            or lowered.startswith((w + "-", w + "d", w + "_", w + "@", w + "."))
+            or lowered == w + "d"
+        ),
+        "",
+    )
 
 
 def _service(invocation: Invocation) -> Detail | None:
     words = [word for word in invocation.args if word[:1] != "-"]
-    if invocation.program in ("service", "rc-service", "chkconfig", "update-rc.d", "rc-update", "invoke-rc.d", "initctl", "sv", "svc", "stop"):
+    if invocation.program in (
+        "service",
+        "rc-service",
+        "chkconfig",
+        "update-rc.d",
+        "rc-update",
+        "invoke-rc.d",
+        "initctl",
+        "sv",
+        "svc",
+        "stop",
+    ):
         names, verbs = words, words
     else:
         verbs, names = words[:1], words[1:]
@@ -54,7 +79,14 @@ def _kill(invocation: Invocation) -> Detail | None:
     values = getopt(invocation.args, "s:u:g:n:U:G:P:t:", frozenset({"--signal", "--euid"})).rest
     hit = next((v for v in values if watcher(v.strip("^$[]").replace("[", "").replace("]", ""))), "")
     if not hit and invocation.program == "kill":
-        hit = next((v for v in values if ("pidof" in v or "pgrep" in v or "/run/" in v) and any(w in v for w in _WATCHERS)), "")
+        hit = next(
+            (
+                v
+                for v in values
+                if ("pidof" in v or "pgrep" in v or "/run/" in v) and any(w in v for w in _WATCHERS)
+            ),
+            "",
+        )
     return {"process": hit} if hit else None
 
 
@@ -63,14 +95,22 @@ def _audit(invocation: Invocation) -> Detail | None:
     if options.has("D", "d", "W") or options.value("e") == "0":
         return {"arguments": " ".join(invocation.args)}
     watched = options.value("F") + options.value("S")
-    return {"arguments": " ".join(invocation.args)} if options.has("a") and "never" in options.value("a") and watched else None
+    return (
+        {"arguments": " ".join(invocation.args)}
+        if options.has("a") and "never" in options.value("a") and watched
+        else None
+    )
 
 
 def _firewall(invocation: Invocation) -> Detail | None:
     args, program = invocation.args, invocation.program
     words = [word for word in args if word[:1] != "-"]
     if program == "ufw":
-        off = words[:1] in (["disable"], ["reset"]) or words[:2] == ["logging", "off"] or words[:3] == ["default", "allow", "incoming"]
+        off = (
+            words[:1] in (["disable"], ["reset"])
+            or words[:2] == ["logging", "off"]
+            or words[:3] == ["default", "allow", "incoming"]
+        )
     elif program == "nft":
         off = words[:2] in (["flush", "ruleset"], ["delete", "table"])
     elif program == "firewall-cmd":
@@ -78,7 +118,11 @@ def _firewall(invocation: Invocation) -> Detail | None:
     else:
         options = getopt(args, "t:A:I:D:j:p:s:d:P:i:o:m:", frozenset({"--table", "--policy"}), permute=True)
         whole = options.has("F", "--flush", "X", "--delete-chain") and not options.rest
-        opened = options.has("P", "--policy") and "ACCEPT" in args and any(c in args for c in ("INPUT", "FORWARD", "OUTPUT"))
+        opened = (
+            options.has("P", "--policy")
+            and "ACCEPT" in args
+            and any(c in args for c in ("INPUT", "FORWARD", "OUTPUT"))
+        )
         off = whole or opened
     return {"program": program, "arguments": " ".join(args)} if off else None
 
@@ -90,7 +134,11 @@ def _confinement(invocation: Invocation) -> Detail | None:
     elif program == "apparmor_parser":
         off = any(word in ("-R", "--remove") for word in args)
     elif program == "sysctl":
-        off = any(word.replace(" ", "") in ("kernel.randomize_va_space=0", "kernel.kptr_restrict=0", "kernel.dmesg_restrict=0") for word in args)
+        off = any(
+            word.replace(" ", "")
+            in ("kernel.randomize_va_space=0", "kernel.kptr_restrict=0", "kernel.dmesg_restrict=0")
+            for word in args
+        )
     else:
         off = bool(args) or program == "aa-teardown"
     return {"program": program, "arguments": " ".join(args)} if off and "--help" not in args else None
@@ -110,16 +158,38 @@ def _ourselves(invocation: Invocation) -> Detail | None:
     program, args = invocation.program, invocation.args
     if program == "unset" and "SENTINEL_RUN" in args:
         return {"action": "marker unset"}
-    if program == "env" and any(args[i : i + 2] == ("-u", "SENTINEL_RUN") or w in ("-uSENTINEL_RUN", "--unset=SENTINEL_RUN") for i, w in enumerate(args)):
+    if program == "env" and any(
+        args[i : i + 2] == ("-u", "SENTINEL_RUN") or w in ("-uSENTINEL_RUN", "--unset=SENTINEL_RUN")
+        for i, w in enumerate(args)
+    ):
         return {"action": "marker unset"}
     if "SENTINEL_RUN" in invocation.assigns and program not in ("export", "declare", ""):
         return {"action": "marker replaced", "value": invocation.assigns["SENTINEL_RUN"]}
-    hit = next((path for path in (*removes(invocation), *writes(invocation)) if _OWN.search(path.lower()) and path.startswith(("/", "~"))), "")
-    return {"action": "files changed", "path": hit} if hit and program not in MENTIONS - {"rm", "mv", "echo", "printf", "cat", "tee", "cp"} else None
+    hit = next(
+        (
+            path
+            for path in (*removes(invocation), *writes(invocation))
+            if _OWN.search(path.lower()) and path.startswith(("/", "~"))
+        ),
+        "",
+    )
+    return (
+        {"action": "files changed", "path": hit}
+        if hit and program not in MENTIONS - {"rm", "mv", "echo", "printf", "cat", "tee", "cp"}
+        else None
+    )
 
 
 def _cgroup(invocation: Invocation) -> Detail | None:
-    path = next((path for path in writes(invocation) if path.endswith(("/cgroup.procs", "/tasks", "/cgroup.freeze", "/cgroup.threads")) and "cgroup" in path), "")
+    path = next(
+        (
+            path
+            for path in writes(invocation)
+            if path.endswith(("/cgroup.procs", "/tasks", "/cgroup.freeze", "/cgroup.threads"))
+            and "cgroup" in path
+        ),
+        "",
+    )
     return {"path": path, "written": " ".join(invocation.args)} if path else None
 
 
@@ -133,10 +203,17 @@ SERVICE = Rule(
     title="Security service stopped",
     description="A service that logs, audits, filters or watches is stopped, disabled or masked.",
     false_positives="Maintenance by an operator.",
-    examples=("systemctl stop auditd", "sudo service rsyslog stop", "systemctl disable --now falco", "chkconfig auditd off"),
+    examples=(
+        "systemctl stop auditd", "sudo service rsyslog stop", "systemctl disable --now falco",
+        "chkconfig auditd off",
+    ),
     match=_service,
-    programs=frozenset({"systemctl", "service", "chkconfig", "update-rc.d", "rc-update", "rc-service", "initctl", "invoke-rc.d", "sv", "stop"}),
-)
+    programs=names(
+        """
+        systemctl service chkconfig update-rc.d rc-update rc-service initctl invoke-rc.d sv stop
+        """
+    ),
+)  # fmt: skip
 INIT = Rule(
     slug="watcher-stopped-by-script",
     version=1,
@@ -205,7 +282,11 @@ CONFINEMENT = Rule(
     false_positives="Set-up scripts of old software.",
     examples=("setenforce 0", "aa-teardown", "sysctl -w kernel.randomize_va_space=0"),
     match=_confinement,
-    programs=frozenset({"setenforce", "aa-teardown", "aa-disable", "aa-complain", "apparmor_parser", "sysctl"}),
+    programs=names(
+        """
+        setenforce aa-teardown aa-disable aa-complain apparmor_parser sysctl
+        """
+    ),
 )
 CONFIGURATION = Rule(
     slug="watcher-reconfigured",
@@ -215,13 +296,18 @@ CONFIGURATION = Rule(
     level="high",
     technique="T1685",
     title="Settings of a security service changed",
-    description="The configuration of an audit, log, filter or watch service is edited, replaced or removed.",
+    description=(
+        "The configuration of an audit, log, filter or watch service is edited, replaced or removed."
+    ),
     false_positives="Configuration management.",
-    examples=("sed -i 's/Storage=auto/Storage=none/' /etc/systemd/journald.conf", "rm -rf /etc/audit/rules.d", "echo -n > /etc/rsyslog.conf"),
+    examples=(
+        "sed -i 's/Storage=auto/Storage=none/' /etc/systemd/journald.conf", "rm -rf /etc/audit/rules.d",
+        "echo -n > /etc/rsyslog.conf",
+    ),
     match=_configuration,
     files=True,
     hints=("/etc/", "journald", "ossec"),
-)
+)  # fmt: skip
 OURSELVES = Rule(
     slug="sentinel-tampering",
     version=1,
@@ -230,13 +316,19 @@ OURSELVES = Rule(
     level="critical",
     technique="T1685",
     title="Sentinel tampered with",
-    description="A run's marker is taken out of the environment, or files of the host agent are removed or overwritten.",
+    description=(
+        "A run's marker is taken out of the environment, or files of the host agent are removed or "
+        "overwritten."
+    ),
     false_positives="An operator removing the host agent.",
-    examples=("env -u SENTINEL_RUN python3 w.py", "unset SENTINEL_RUN; ./w", "rm -rf /var/lib/sentinel-hostagent/"),
+    examples=(
+        "env -u SENTINEL_RUN python3 w.py", "unset SENTINEL_RUN; ./w",
+        "rm -rf /var/lib/sentinel-hostagent/",
+    ),
     match=_ourselves,
     files=True,
     hints=("sentinel", "hostagent"),
-)
+)  # fmt: skip
 CGROUP = Rule(
     slug="cgroup-moved",
     version=1,

@@ -10,9 +10,13 @@ from apps.detection.rules.files import removes, writes
 _LOGS = re.compile(
     r"^/var/log(?:/|$)(?!.*\.(?:gz|\d+)$)|^/var/(?:run|adm)/utmp|^/var/adm/|/var/spool/mail|/(?:wtmp|btmp|lastlog|faillog|utmp)$|^/var/audit|^/run/log/journal"
 )
-_HISTORY = re.compile(r"\.(?:bash|zsh|sh|ash|fish|python|mysql|psql|node_repl|rediscli|less)?_?(?:history|hst)$|\.histfile$|\$HISTFILE|fish_history$")
+_HISTORY = re.compile(
+    r"\.(?:bash|zsh|sh|ash|fish|python|mysql|psql|node_repl|rediscli|less)?_?(?:history|hst)$|\.histfile$|\$HISTFILE|fish_history$"
+)
 _SYSTEM = re.compile(r"^/(?:etc|bin|sbin|usr|lib|boot|var/log|var/spool|root)(?:/|$)")
-_APPLICATION = re.compile(r"^/var/log/(?:nginx|apache2|httpd|mysql|postgresql|supervisor|app|myapp|ray|slurm|celery|gunicorn|test)")
+_APPLICATION = re.compile(
+    r"^/var/log/(?:nginx|apache2|httpd|mysql|postgresql|supervisor|app|myapp|ray|slurm|celery|gunicorn|test)"
+)
 _HISTORY_OFF = {"HISTFILE": ("/dev/null", "", "0"), "HISTSIZE": ("0",), "HISTFILESIZE": ("0",), "SAVEHIST": ("0",),
                 "HISTCONTROL": ("ignoreboth", "ignorespace", "ignoreboth:erasedups"), "HISTIGNORE": ("*",)}  # fmt: skip
 
@@ -21,7 +25,9 @@ def _logs(invocation: Invocation) -> Detail | None:
     for path in removes(invocation):
         if _LOGS.search(path) and not _APPLICATION.search(path):
             return {"program": invocation.program or "redirection", "path": path}
-    editing = invocation.program in ("sed", "perl") and next((p for p in writes(invocation) if _LOGS.search(p)), "")
+    editing = invocation.program in ("sed", "perl") and next(
+        (p for p in writes(invocation) if _LOGS.search(p)), ""
+    )
     return {"program": invocation.program, "path": editing} if editing else None
 
 
@@ -44,7 +50,11 @@ def _history(invocation: Invocation) -> Detail | None:
         return {"arguments": " ".join(invocation.args)} if "c" in flags else None
     if invocation.program == "unset" and {"HISTFILE", "HISTSIZE", "HISTFILESIZE"} & set(invocation.args):
         return {"variable": invocation.args[0]}
-    off = invocation.program in ("set", "shopt", "setopt", "unsetopt") and " ".join(invocation.args) in ("+o history", "-u -o history", "-uo history")
+    off = invocation.program in ("set", "shopt", "setopt", "unsetopt") and " ".join(invocation.args) in (
+        "+o history",
+        "-u -o history",
+        "-uo history",
+    )
     if off or (invocation.program == "chattr" and any(_HISTORY.search(word) for word in invocation.args)):
         return {"arguments": " ".join(invocation.args)}
     for name, values in _HISTORY_OFF.items():
@@ -54,9 +64,20 @@ def _history(invocation: Invocation) -> Detail | None:
 
 
 def _attributes(invocation: Invocation) -> Detail | None:
-    mode = next((word for word in invocation.args if word[:1] in "+-=" and set(word[1:]) & set("ia") and word[1:2].islower() and len(word) < 6), "")
+    mode = next(
+        (
+            word
+            for word in invocation.args
+            if word[:1] in "+-=" and set(word[1:]) & set("ia") and word[1:2].islower() and len(word) < 6
+        ),
+        "",
+    )
     path = next((word for word in invocation.args if _SYSTEM.match(word) or "/.ssh" in word), "")
-    return {"mode": mode, "path": path} if mode and path and mode not in ("-a", "-i") or (mode in ("-i", "-a", "-ia") and path) else None
+    return (
+        {"mode": mode, "path": path}
+        if (mode and path and mode not in ("-a", "-i")) or (mode in ("-i", "-a", "-ia") and path)
+        else None
+    )
 
 
 def _times(invocation: Invocation) -> Detail | None:
@@ -64,7 +85,11 @@ def _times(invocation: Invocation) -> Detail | None:
     stamped = options.has("r", "t", "d", "--date", "--reference")
     path = next((word for word in options.rest if _SYSTEM.match(word) and not word.startswith("/var")), "")
     borrowed = next((value for value in options.values("r", "--reference") if _SYSTEM.match(value)), "")
-    return {"path": path or (options.rest[0] if options.rest else ""), "from": borrowed} if stamped and (path or borrowed) else None
+    return (
+        {"path": path or (options.rest[0] if options.rest else ""), "from": borrowed}
+        if stamped and (path or borrowed)
+        else None
+    )
 
 
 def _machine(invocation: Invocation) -> Detail | None:
@@ -75,8 +100,21 @@ def _machine(invocation: Invocation) -> Detail | None:
 def _open_rights(invocation: Invocation) -> Detail | None:
     """Everything for everybody, on the system's own files."""
     words = [word for word in invocation.args if word[:1] != "-"]
-    wide = bool(words) and (words[0].lstrip("0") in ("777", "666", "o+w", "a+w", "a+rwx", "ugo+rwx", "+w", "o+rw", "a=rwx") or words[0].endswith(("o+w", "a+rwx")))
-    path = next((word for word in words[1:] if re.match(r"/(?:etc|bin|sbin|usr/bin|usr/sbin|boot|root|lib|var/log|var/spool/cron)(?:/|$)", word) or word == "/"), "")
+    wide = bool(words) and (
+        words[0].lstrip("0") in ("777", "666", "o+w", "a+w", "a+rwx", "ugo+rwx", "+w", "o+rw", "a=rwx")
+        or words[0].endswith(("o+w", "a+rwx"))
+    )
+    path = next(
+        (
+            word
+            for word in words[1:]
+            if re.match(
+                r"/(?:etc|bin|sbin|usr/bin|usr/sbin|boot|root|lib|var/log|var/spool/cron)(?:/|$)", word
+            )
+            or word == "/"
+        ),
+        "",
+    )
     return {"mode": words[0], "path": path} if wide and path else None
 
 
@@ -90,11 +128,16 @@ LOGS = Rule(
     title="System logs wiped",
     description="Files below /var/log or the login records are deleted, emptied or edited in place.",
     false_positives="Clean-up of a full disk; logs of known applications do not match.",
-    examples=("rm -rf /var/log/*", "cat /dev/null > /var/log/auth.log", "shred -u /var/log/wtmp", "truncate -s 0 /var/log/syslog"),
+    examples=(
+        "rm -rf /var/log/*", "cat /dev/null > /var/log/auth.log", "shred -u /var/log/wtmp",
+        "truncate -s 0 /var/log/syslog",
+    ),
     match=_logs,
     files=True,
-    hints=("/var/log", "wtmp", "btmp", "lastlog", "utmp", "/var/adm", "spool/mail", "/var/audit", "/run/log"),
-)
+    hints=(
+        "/var/log", "wtmp", "btmp", "lastlog", "utmp", "/var/adm", "spool/mail", "/var/audit", "/run/log",
+    ),
+)  # fmt: skip
 JOURNAL = Rule(
     slug="journal-vacuumed",
     version=1,
@@ -117,13 +160,18 @@ HISTORY = Rule(
     level="medium",
     technique="T1070.003",
     title="Command history wiped or switched off",
-    description="The shell's history is cleared, its file removed or led to nowhere, or recording is turned off.",
+    description=(
+        "The shell's history is cleared, its file removed or led to nowhere, or recording is turned off."
+    ),
     false_positives="Personal habits; image builds.",
-    examples=("history -c", "rm ~/.bash_history", "export HISTFILE=/dev/null", "ln -sf /dev/null ~/.bash_history", "set +o history", "unset HISTFILE"),
+    examples=(
+        "history -c", "rm ~/.bash_history", "export HISTFILE=/dev/null", "ln -sf /dev/null ~/.bash_history",
+        "set +o history", "unset HISTFILE",
+    ),
     match=_history,
     files=True,
     hints=("hist", "_hst"),
-)
+)  # fmt: skip
 ATTRIBUTES = Rule(
     slug="file-locked",
     version=1,
@@ -160,7 +208,10 @@ MACHINE = Rule(
     level="high",
     technique="T1529",
     title="Kernel's emergency keys used",
-    description="Something is written to /proc/sysrq-trigger: it can kill all processes or reboot at once, without any log.",
+    description=(
+        "Something is written to /proc/sysrq-trigger: it can kill all processes or reboot at once, without "
+        "any log."
+    ),
     false_positives="A hung machine rebooted by an operator.",
     examples=("echo b > /proc/sysrq-trigger",),
     match=_machine,

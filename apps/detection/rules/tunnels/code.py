@@ -1,18 +1,25 @@
 """Tunnels made by libraries, and forwards written into ssh's configuration."""
 
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import first_with
 
 _CALLS = (
-    "request_port_forward", "reverse_forward_tunnel", "sshtunnelforwarder", "open_tunnel(", "forward_remote_port",
-    "forward_local_port", "forward_socks", "start_remote_port_forward", "start_reverse_tunnel", "forward_remote(",
-    "cancel_port_forward", "forward_remote_path", "listen_ssh(", "listen_reverse(", "connect_reverse(",
-    "from pyngrok", "import pyngrok", "import ngrok", "ngrok.connect(", "ngrok.forward(", "flask_ngrok", "pycloudflared",
-    "try_cloudflare", "flask_cloudflared", "import localtunnel", "forwardin(", "forwardout(", ".tcp_forward",
-    "require('localtunnel')", "require('ngrok')", 'require("localtunnel")', 'require("ngrok")', "forward.remote(",
+    "request_port_forward", "reverse_forward_tunnel", "sshtunnelforwarder", "open_tunnel(",
+    "forward_remote_port", "forward_local_port", "forward_socks", "start_remote_port_forward",
+    "start_reverse_tunnel", "forward_remote(", "cancel_port_forward", "forward_remote_path", "listen_ssh(",
+    "listen_reverse(", "connect_reverse(", "from pyngrok", "import pyngrok", "import ngrok",
+    "ngrok.connect(", "ngrok.forward(", "flask_ngrok", "pycloudflared", "try_cloudflare",
+    "flask_cloudflared", "import localtunnel", "forwardin(", "forwardout(", ".tcp_forward",
+    "require('localtunnel')", "require('ngrok')", 'require("localtunnel")', 'require("ngrok")',
+    "forward.remote(",
 )  # fmt: skip
-_MODULES = frozenset({"pproxy", "sshtunnel", "pyngrok", "localtunnel", "proxy", "mitmproxy", "shadowsocks", "sshuttle"})
+_MODULES = names(
+    """
+    pproxy sshtunnel pyngrok localtunnel proxy mitmproxy shadowsocks sshuttle
+    """
+)
 _SCRIPTS = ("rforward.py", "reverse_ssh.py", "revsocks.py", "socks5.py", "neoreg.py", "regeorgsocksproxy.py",
             "rpivot", "shootback", "pivotnacci", "pagekite.py")  # fmt: skip
 
@@ -30,7 +37,9 @@ def _module(invocation: Invocation) -> Detail | None:
         if name in _MODULES and not {"--help", "--version"} & set(args):
             return {"module": name, "arguments": " ".join(args)}
     script = first_with(args[:4], *_SCRIPTS)
-    return {"script": script, "arguments": " ".join(args)} if script.endswith(".py") or "/" in script else None
+    return (
+        {"script": script, "arguments": " ".join(args)} if script.endswith(".py") or "/" in script else None
+    )
 
 
 def _written(invocation: Invocation) -> Detail | None:
@@ -41,7 +50,9 @@ def _written(invocation: Invocation) -> Detail | None:
     if not any("ssh" in target and "config" in target for target in targets):
         return None
     text = (" ".join(invocation.args) + "\n" + (invocation.stdin or "")).lower()
-    keyword = next((k for k in ("remoteforward", "dynamicforward", "permitremoteopen", "gatewayports") if k in text), "")
+    keyword = next(
+        (k for k in ("remoteforward", "dynamicforward", "permitremoteopen", "gatewayports") if k in text), ""
+    )
     return {"keyword": keyword, "file": targets[0]} if keyword else None
 
 
@@ -53,11 +64,14 @@ LIBRARY = Rule(
     level="critical",
     technique="T1572",
     title="Tunnel opened by inline code",
-    description="Program text on a command line calls an SSH or tunnel library's forward (paramiko, asyncssh, sshtunnel, "
-    "fabric, ngrok): no ssh process will ever show.",
+    description=(
+        "Program text on a command line calls an SSH or tunnel library's forward (paramiko, asyncssh, "
+        "sshtunnel, fabric, ngrok): no ssh process will ever show."
+    ),
     false_positives="Notebooks that publish a demo page on purpose.",
     examples=(
-        "python -c \"import paramiko;c=paramiko.SSHClient();c.connect('h');c.get_transport().request_port_forward('',2222)\"",
+        "python -c \"import paramiko;c=paramiko.SSHClient();c.connect('h');c.get_transport("
+        ").request_port_forward('',2222)\"",
         "python3 - <<'E'\nfrom pyngrok import ngrok\nngrok.connect(22, 'tcp')\nE",
     ),
     match=_library,
@@ -88,12 +102,16 @@ WRITTEN = Rule(
     level="high",
     technique="T1572",
     title="Forward written into an SSH configuration",
-    description="Text with RemoteForward, DynamicForward or GatewayPorts is written into an ssh configuration file; a "
-    "later plain `ssh host` then opens the tunnel.",
+    description=(
+        "Text with RemoteForward, DynamicForward or GatewayPorts is written into an ssh configuration "
+        "file; a later plain `ssh host` then opens the tunnel."
+    ),
     false_positives="Configuration management of login hosts.",
-    examples=("printf 'Host r\\n HostName 203.0.113.9\\n RemoteForward 2222 localhost:22\\n' >> ~/.ssh/config",),
+    examples=(
+        "printf 'Host r\\n HostName 203.0.113.9\\n RemoteForward 2222 localhost:22\\n' >> ~/.ssh/config",
+    ),
     match=_written,
     files=True,
     hints=("remoteforward", "dynamicforward", "permitremoteopen", "gatewayports"),
-)
+)  # fmt: skip
 RULES = (LIBRARY, MODULE, WRITTEN)

@@ -5,11 +5,16 @@ from apps.detection.argv.invocation import Invocation
 from apps.detection.reading import Reading
 from apps.detection.rules.base import Detail, Rule
 
-_LISTEN = ("tcp-listen", "tcp4-listen", "tcp6-listen", "tcp-l", "openssl-listen", "ssl-l", "udp-listen", "udp4-listen",
-           "udp-l", "sctp-listen", "vsock-listen", "ws-listen")  # fmt: skip
-_CONNECT = ("tcp", "tcp4", "tcp6", "tcp-connect", "tcp4-connect", "tcp6-connect", "openssl", "ssl", "openssl-connect",
-            "udp", "udp4", "udp-connect", "socks4", "socks4a", "socks5", "proxy", "proxy-connect", "tun", "unix-connect",
-            "unix", "vsock-connect", "openssl-dtls-client", "sctp", "sctp-connect")  # fmt: skip
+_LISTEN = (
+    "tcp-listen", "tcp4-listen", "tcp6-listen", "tcp-l", "openssl-listen", "ssl-l", "udp-listen",
+    "udp4-listen", "udp-l", "sctp-listen", "vsock-listen", "ws-listen",
+)  # fmt: skip
+_CONNECT = (
+    "tcp", "tcp4", "tcp6", "tcp-connect", "tcp4-connect", "tcp6-connect", "openssl", "ssl",
+    "openssl-connect", "udp", "udp4", "udp-connect", "socks4", "socks4a", "socks5", "proxy",
+    "proxy-connect", "tun", "unix-connect", "unix", "vsock-connect", "openssl-dtls-client", "sctp",
+    "sctp-connect",
+)  # fmt: skip
 _NETCATS = frozenset({"nc", "ncat", "cryptcat", "rcat", "rustcat"})
 
 
@@ -43,7 +48,11 @@ def _netcat_pair(reading: Reading) -> Detail | None:
 
 def _ncat_relay(invocation: Invocation) -> Detail | None:
     """ncat that runs another ncat, or is a proxy server."""
-    options = getopt(invocation.args, "c:e:p:s:g:G:i:m:o:x:w:d:T:", frozenset({"--exec", "--sh-exec", "--proxy-type", "--proxy"}))
+    options = getopt(
+        invocation.args,
+        "c:e:p:s:g:G:i:m:o:x:w:d:T:",
+        frozenset({"--exec", "--sh-exec", "--proxy-type", "--proxy"}),
+    )
     for value in options.values("c", "e", "--exec", "--sh-exec"):
         if any(word.rpartition("/")[2] in _NETCATS for word in value.split()):
             return {"relay": value}
@@ -56,10 +65,17 @@ def _redirect(invocation: Invocation) -> Detail | None:
     args = invocation.args
     jump = getopt(args, "t:A:I:D:j:p:s:d:i:o:m:", frozenset({"--jump", "--table", "--append", "--insert", "--to-destination",
                   "--dport", "--to-ports"}))  # fmt: skip
-    if not jump.has("A", "I", "--append", "--insert") or jump.value("j", "--jump") not in ("DNAT", "REDIRECT"):
+    if not jump.has("A", "I", "--append", "--insert") or jump.value("j", "--jump") not in (
+        "DNAT",
+        "REDIRECT",
+    ):
         return None
     target = jump.value("--to-destination", "--to-ports", "--to-port")
-    return {"listen": jump.value("--dport"), "target": target, "chain": jump.value("A", "I", "--append", "--insert")}
+    return {
+        "listen": jump.value("--dport"),
+        "target": target,
+        "chain": jump.value("A", "I", "--append", "--insert"),
+    }
 
 
 def _emulator(invocation: Invocation) -> Detail | None:
@@ -76,12 +92,17 @@ SOCAT = Rule(
     level="high",
     technique="T1090",
     title="Port forward by socat",
-    description="socat listens on one side and connects on the other, or joins two outgoing connections.",
+    description=(
+        "socat listens on one side and connects on the other, or joins two outgoing connections."
+    ),
     false_positives="A container's side-car that bridges a socket.",
-    examples=("socat TCP-LISTEN:8080,fork,reuseaddr TCP:10.0.0.5:80", "socat tcp:203.0.113.9:443 tcp:127.0.0.1:22"),
+    examples=(
+        "socat TCP-LISTEN:8080,fork,reuseaddr TCP:10.0.0.5:80",
+        "socat tcp:203.0.113.9:443 tcp:127.0.0.1:22",
+    ),
     match=_socat,
-    programs=frozenset({"socat"}),
-)
+    programs=frozenset({'socat'}),
+)  # fmt: skip
 NETCAT_PAIR = Rule(
     slug="netcat-relay",
     version=1,
@@ -121,11 +142,15 @@ PACKET_REDIRECT = Rule(
     technique="T1090",
     title="Packets led to another address",
     description="A packet filter rule (DNAT or REDIRECT) that leads connections elsewhere.",
-    false_positives="Container engines and service meshes set such rules themselves; expect them on the host.",
-    examples=("iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080",),
+    false_positives=(
+        "Container engines and service meshes set such rules themselves; expect them on the host."
+    ),
+    examples=(
+        "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080",
+    ),
     match=_redirect,
-    programs=frozenset({"iptables", "ip6tables", "iptables-legacy", "iptables-nft"}),
-)
+    programs=frozenset({'iptables', 'ip6tables', 'iptables-legacy', 'iptables-nft'}),
+)  # fmt: skip
 EMULATOR = Rule(
     slug="emulator-forward",
     version=1,

@@ -31,7 +31,9 @@ def _device(invocation: Invocation) -> Detail | None:
     call = _call(invocation)
     if call is None:
         return None
-    asked = call.forwards("w", "tunneldevice") + [v for v in call.settings.get("tunnel", ()) if v.lower() != "no"]
+    asked = call.forwards("w", "tunneldevice") + [
+        v for v in call.settings.get("tunnel", ()) if v.lower() != "no"
+    ]
     return {"device": asked[0], "server": call.host} if asked else None
 
 
@@ -54,7 +56,13 @@ def _silent(invocation: Invocation) -> Detail | None:
     nothing = "N" in call.flags or "none" in (v.lower() for v in call.settings.get("sessiontype", ()))
     if not nothing or call.flags & {"L", "D", "R", "W", "w", "M", "S", "J", "s"}:
         return None
-    if set(call.settings) & {"localforward", "dynamicforward", "remoteforward", "controlmaster", "controlpath"}:
+    if set(call.settings) & {
+        "localforward",
+        "dynamicforward",
+        "remoteforward",
+        "controlmaster",
+        "controlpath",
+    }:
         return None
     return {"server": call.host, "port": call.port or 22}
 
@@ -67,8 +75,10 @@ REMOTE_FORWARD = Rule(
     level="critical",
     technique="T1572",
     title="Reverse SSH tunnel",
-    description="An ssh client asks its server to listen and to lead connections back into this network (-R or "
-    "RemoteForward): whoever reaches the server reaches the target inside.",
+    description=(
+        "An ssh client asks its server to listen and to lead connections back into this network (-R or "
+        "RemoteForward): whoever reaches the server reaches the target inside."
+    ),
     false_positives="Deliberate call-home for maintenance, VS Code or debugger set-ups by an operator.",
     examples=(
         "ssh -fNR 2222:localhost:22 svc@203.0.113.47 -p 443",
@@ -79,7 +89,7 @@ REMOTE_FORWARD = Rule(
     ),
     match=_remote_forward,
     programs=CLIENTS,
-)
+)  # fmt: skip
 SOCKS = Rule(
     slug="ssh-socks-proxy",
     version=1,
@@ -88,7 +98,9 @@ SOCKS = Rule(
     level="high",
     technique="T1090",
     title="SOCKS proxy through SSH",
-    description="An ssh client opens a SOCKS proxy (-D or DynamicForward): any program here can leave through it.",
+    description=(
+        "An ssh client opens a SOCKS proxy (-D or DynamicForward): any program here can leave through it."
+    ),
     false_positives="An operator's browser behind a bastion.",
     examples=("ssh -D 1080 -qCN user@198.51.100.7", "ssh user@host.example -D 127.0.0.1:9050"),
     match=_dynamic,
@@ -116,12 +128,19 @@ EXPOSED = Rule(
     level="medium",
     technique="T1572",
     title="Port forward open to other machines",
-    description="A local forward (-L) that listens on every interface (-g, 0.0.0.0 or *): other machines can use it.",
-    false_positives="A shared database or notebook forward on a login host. A forward on loopback never matches.",
-    examples=("ssh -g -L 8000:10.0.0.9:80 gw.example", "ssh -L 0.0.0.0:5432:db.internal:5432 gw.example -N"),
+    description=(
+        "A local forward (-L) that listens on every interface (-g, 0.0.0.0 or *): other machines can use "
+        "it."
+    ),
+    false_positives=(
+        "A shared database or notebook forward on a login host. A forward on loopback never matches."
+    ),
+    examples=(
+        "ssh -g -L 8000:10.0.0.9:80 gw.example", "ssh -L 0.0.0.0:5432:db.internal:5432 gw.example -N",
+    ),
     match=_exposed_local,
     programs=CLIENTS,
-)
+)  # fmt: skip
 SILENT = Rule(
     slug="ssh-without-command",
     version=1,
@@ -130,8 +149,10 @@ SILENT = Rule(
     level="medium",
     technique="T1572",
     title="SSH session that runs nothing and listens nowhere",
-    description="ssh -N without any visible forward: the forward is most likely set in a configuration file, and "
-    "since nothing listens here it leads inwards from the other side.",
+    description=(
+        "ssh -N without any visible forward: the forward is most likely set in a configuration file, and "
+        "since nothing listens here it leads inwards from the other side."
+    ),
     false_positives="A connection kept warm; a ControlMaster is excluded.",
     examples=("ssh -fN relay.example", "ssh -F /tmp/cfg -N r"),
     match=_silent,

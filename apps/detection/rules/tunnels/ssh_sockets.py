@@ -21,7 +21,9 @@ def _second_connection(fact: SocketFact) -> Detail | None:
         return None
     if not _outgoing(fact.local, fact.remote):
         return None
-    servers = [r for r in fact.other_remotes if r != fact.remote and split_endpoint(r)[1] not in _RESOLVER_PORTS]
+    servers = [
+        r for r in fact.other_remotes if r != fact.remote and split_endpoint(r)[1] not in _RESOLVER_PORTS
+    ]
     if not servers:
         return None
     target, server = fact.remote, servers[0]
@@ -63,12 +65,14 @@ SECOND_CONNECTION = Rule(
     level="critical",
     technique="T1572",
     title="Reverse SSH tunnel in use",
-    description="An ssh client, connected to its server, opened another connection by itself: someone on the far "
-    "side is coming in through a remote forward, even if no argument shows one.",
+    description=(
+        "An ssh client, connected to its server, opened another connection by itself: someone on the far "
+        "side is coming in through a remote forward, even if no argument shows one."
+    ),
     false_positives="X11 forwarding over TCP.",
     examples=(
-        '{"argv": ["ssh", "-N", "relay"], "exe": "/usr/bin/ssh", "state": "ESTABLISHED", "zone": "run",'
-        ' "local": "127.0.0.1:40022", "remote": "127.0.0.1:22", "other_remotes": ["203.0.113.47:443"]}',
+        '{"argv": ["ssh", "-N", "relay"], "exe": "/usr/bin/ssh", "state": "ESTABLISHED", "zone": "run", '
+        '"local": "127.0.0.1:40022", "remote": "127.0.0.1:22", "other_remotes": ["203.0.113.47:443"]}',
     ),
     match=_second_connection,
     on=frozenset({SOCKET}),
@@ -82,12 +86,14 @@ LISTENING = Rule(
     level="medium",
     technique="T1572",
     title="SSH port forward inside a training run",
-    description="An ssh client that belongs to a run listens on a port (-L, -D or a configuration file). On a login "
-    "host that is everyday work and stays silent; a run has no operator at its keyboard.",
+    description=(
+        "An ssh client that belongs to a run listens on a port (-L, -D or a configuration file). On a "
+        "login host that is everyday work and stays silent; a run has no operator at its keyboard."
+    ),
     false_positives="Runs that reach their data store through a forward: name it in the run's contract.",
     examples=(
-        '{"argv": ["ssh", "-N", "-L", "5432:db:5432", "gw"], "exe": "/usr/bin/ssh", "state": "LISTEN",'
-        ' "zone": "run", "local": "127.0.0.1:5432", "remote": null}',
+        '{"argv": ["ssh", "-N", "-L", "5432:db:5432", "gw"], "exe": "/usr/bin/ssh", "state": "LISTEN", '
+        '"zone": "run", "local": "127.0.0.1:5432", "remote": null}',
     ),
     match=_listening,
     on=frozenset({SOCKET}),

@@ -4,6 +4,7 @@ import re
 
 from apps.detection.argv import getopt, single_dash
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import MENTIONS, asks_for_help, first_with
 
@@ -27,17 +28,21 @@ _REVERSE: dict[str, frozenset[str]] = {
         "code-server-tunnel": "", "rustdesk": "", "anydesk": "", "meshagent": "", "teleport-agent": "",
     }.items()
 }  # fmt: skip
-_PROXIES = frozenset(
-    "gost 3proxy microsocks danted sockd glider v2ray xray sing-box clash mihomo ss-local sslocal ss-server ssserver"
-    " ss-redir sslocal-rust trojan trojan-go hysteria hysteria2 naive brook tuic-client juicity-client redsocks redsocks2"
-    " tun2socks torify torsocks tor privoxy polipo proxychains proxychains4 graftcp rinetd redir simpleproxy"
-    " proxytunnel corkscrew httptunnel htc hts cntlm i2pd lantern snowflake-client obfs4proxy pproxy ssf socksd srelay"
-    " dnsproxy-socks mitmdump-socks goproxy".split()
+_PROXIES = names(
+    """
+    gost 3proxy microsocks danted sockd glider v2ray xray sing-box clash mihomo ss-local sslocal ss-server
+    ssserver ss-redir sslocal-rust trojan trojan-go hysteria hysteria2 naive brook tuic-client
+    juicity-client redsocks redsocks2 tun2socks torify torsocks tor privoxy polipo proxychains proxychains4
+    graftcp rinetd redir simpleproxy proxytunnel corkscrew httptunnel htc hts cntlm i2pd lantern
+    snowflake-client obfs4proxy pproxy ssf socksd srelay dnsproxy-socks mitmdump-socks goproxy
+    """
 )
-_COVERT = frozenset(
-    "iodine iodined dnscat dnscat2 dns2tcpc dns2tcpd ptunnel ptunnel-ng hans icmptunnel icmpsh icmptx udp2raw kcptun"
-    " client_linux_amd64 server_linux_amd64 pwnat dnstt-client dnstt-server slipstream udptunnel wireproxy sliver-dns"
-    " heyoka ozymandns tcp-over-dns chashell".split()
+_COVERT = names(
+    """
+    iodine iodined dnscat dnscat2 dns2tcpc dns2tcpd ptunnel ptunnel-ng hans icmptunnel icmpsh icmptx udp2raw
+    kcptun client_linux_amd64 server_linux_amd64 pwnat dnstt-client dnstt-server slipstream udptunnel
+    wireproxy sliver-dns heyoka ozymandns tcp-over-dns chashell
+    """
 )
 _OVERLAYS: dict[str, frozenset[str]] = {
     "tailscale": frozenset({"up", "login", "serve", "funnel", "ssh", "nc", "set"}),
@@ -59,7 +64,11 @@ _OVERLAYS: dict[str, frozenset[str]] = {
     "vpnc": frozenset(),
     "pptp": frozenset(),
 }
-_PASSIVE = frozenset({"verify", "config", "authtoken", "add-authtoken", "update", "upgrade", "status", "list", "diagnose"})
+_PASSIVE = names(
+    """
+    verify config authtoken add-authtoken update upgrade status list diagnose
+    """
+)
 _REMOTE_SPEC = re.compile(r"^R:(?:[\w.*\[\]-]*:)?(?:\d{1,5}|socks)(?:[:/]|$)")
 
 
@@ -85,7 +94,9 @@ def _cloudflared(invocation: Invocation) -> Detail | None:
         return None
     if words[0] == "access" and not set(words[1:2]) & {"tcp", "ssh", "rdp", "smb"}:
         return None
-    url = single_dash(invocation.args, frozenset({"url", "hostname", "token", "config"})).values("url", "hostname")
+    url = single_dash(invocation.args, frozenset({"url", "hostname", "token", "config"})).values(
+        "url", "hostname"
+    )
     return {"tool": "cloudflared", "target": url[0] if url else "", "arguments": " ".join(invocation.args)}
 
 
@@ -130,7 +141,11 @@ def _ligolo(invocation: Invocation) -> Detail | None:
         return {"tool": "earthworm", "mode": options.value("s")} if options.value("s") in modes else None
     if invocation.program == "agent" and options.has("connect"):
         return {"tool": "ligolo-ng", "server": options.value("connect")}
-    return {"tool": "ligolo-ng"} if invocation.program == "proxy" and options.has("selfcert", "autocert") else None
+    return (
+        {"tool": "ligolo-ng"}
+        if invocation.program == "proxy" and options.has("selfcert", "autocert")
+        else None
+    )
 
 
 def _proxy_tool(invocation: Invocation) -> Detail | None:
@@ -168,20 +183,20 @@ TUNNEL_TOOL = Rule(
     level="critical",
     technique="T1572",
     title="Tunnel tool started",
-    description="A program whose only purpose is to lead connections from outside into this network, or a terminal "
-    "out of it (chisel, frp, ngrok, bore, rathole, zrok, tmate, ...), with arguments that make it do so.",
+    description=(
+        "A program whose only purpose is to lead connections from outside into this network, or a terminal "
+        "out of it (chisel, frp, ngrok, bore, rathole, zrok, tmate, ...), with arguments that make it do "
+        "so."
+    ),
     false_positives="A developer sharing a local page, a maintenance session by an operator.",
     examples=(
-        "chisel client 203.0.113.9:8080 R:socks",
-        "./frpc -c frpc.toml",
-        "ngrok tcp 22",
-        "bore local 22 --to bore.example",
-        "nohup ./rathole client.toml &",
+        "chisel client 203.0.113.9:8080 R:socks", "./frpc -c frpc.toml", "ngrok tcp 22",
+        "bore local 22 --to bore.example", "nohup ./rathole client.toml &",
         "sshuttle -r user@198.51.100.7 10.0.0.0/8",
     ),
     match=_reverse_tool,
     programs=frozenset(_REVERSE),
-)
+)  # fmt: skip
 CLOUDFLARED = Rule(
     slug="cloudflared-tunnel",
     version=1,
@@ -190,12 +205,16 @@ CLOUDFLARED = Rule(
     level="critical",
     technique="T1572",
     title="Cloudflare tunnel",
-    description="cloudflared publishes a local service through Cloudflare's network, past every inbound rule.",
+    description=(
+        "cloudflared publishes a local service through Cloudflare's network, past every inbound rule."
+    ),
     false_positives="A service published on purpose.",
-    examples=("cloudflared tunnel --url http://localhost:8080", "cloudflared tunnel run --token eyJhIjoi"),
+    examples=(
+        "cloudflared tunnel --url http://localhost:8080", "cloudflared tunnel run --token eyJhIjoi",
+    ),
     match=_cloudflared,
-    programs=frozenset({"cloudflared", "cloudflared-linux-amd64"}),
-)
+    programs=frozenset({'cloudflared', 'cloudflared-linux-amd64'}),
+)  # fmt: skip
 EDITOR = Rule(
     slug="editor-tunnel",
     version=1,
@@ -232,14 +251,18 @@ RENAMED = Rule(
     level="critical",
     technique="T1572",
     title="Arguments of a tunnel tool under another name",
-    description="The arguments have the shape of chisel's reverse remotes, of frp's configuration or of a "
-    "cloudflared run, whatever the program is called.",
+    description=(
+        "The arguments have the shape of chisel's reverse remotes, of frp's configuration or of a "
+        "cloudflared run, whatever the program is called."
+    ),
     false_positives="None known.",
-    examples=("./python3 client https://203.0.113.9 R:2222:localhost:22", "/tmp/.x/worker -c /tmp/.x/frpc.ini"),
+    examples=(
+        "./python3 client https://203.0.113.9 R:2222:localhost:22", "/tmp/.x/worker -c /tmp/.x/frpc.ini",
+    ),
     match=_renamed,
     hints=(" r:", "frpc", "frps", "tunnel"),
     gates=("client", "frp", "tunnel"),
-)
+)  # fmt: skip
 LIGOLO = Rule(
     slug="tunnel-tool-plain-name",
     version=1,
@@ -264,10 +287,13 @@ PROXY_TOOL = Rule(
     title="Proxy or relay tool started",
     description="A SOCKS or HTTP proxy, a relay, Tor, or a program started through one of them.",
     false_positives="Sites that need a proxy to reach the internet.",
-    examples=("gost -L=:8080 -F=socks5://198.51.100.7:1080", "proxychains4 -q curl http://10.0.0.5/", "microsocks -p 1080"),
+    examples=(
+        "gost -L=:8080 -F=socks5://198.51.100.7:1080", "proxychains4 -q curl http://10.0.0.5/",
+        "microsocks -p 1080",
+    ),
     match=_proxy_tool,
     programs=_PROXIES,
-)
+)  # fmt: skip
 COVERT = Rule(
     slug="covert-channel-tool",
     version=1,
@@ -290,10 +316,15 @@ OVERLAY = Rule(
     level="high",
     technique="T1572",
     title="Host joins an overlay network",
-    description="tailscale, zerotier, a VPN client and the like make this host reachable from another network.",
+    description=(
+        "tailscale, zerotier, a VPN client and the like make this host reachable from another network."
+    ),
     false_positives="Fleets that run on such a network: expect it on the host, not in a run.",
-    examples=("tailscale up --authkey=tskey-auth-x --ssh", "openvpn --config /tmp/c.ovpn", "zerotier-cli join 8056c2e21c000001"),
+    examples=(
+        "tailscale up --authkey=tskey-auth-x --ssh", "openvpn --config /tmp/c.ovpn",
+        "zerotier-cli join 8056c2e21c000001",
+    ),
     match=_overlay,
     programs=frozenset(_OVERLAYS),
-)
+)  # fmt: skip
 RULES = (TUNNEL_TOOL, CLOUDFLARED, EDITOR, SESSION, RENAMED, LIGOLO, PROXY_TOOL, COVERT, OVERLAY)

@@ -9,6 +9,7 @@ from apps.attribution.case import Call, Case, Match
 WHOLE, SHORT, MOST = 82, 60, 55
 GENERATIONS = 3  # a shell that was given the text is soon above the process that it started
 MOST_TEXT = 16_384
+SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh"})
 _WORD = re.compile(r"[^\s'\"`;|&()<>\\,\[\]{}]+")
 
 
@@ -24,7 +25,7 @@ def _bare(word: str) -> str:
 
 def agreement(argv: Sequence[str], text: tuple[str, ...]) -> tuple[float, int]:
     """Which share of the words of `argv` stands in `text` in the same order, and how many words it has."""
-    own = words(" ".join(argv))
+    own = words(" ".join(_told(argv)))
     place, found = 0, 0
     for word in own:
         try:
@@ -33,6 +34,12 @@ def agreement(argv: Sequence[str], text: tuple[str, ...]) -> tuple[float, int]:
         except ValueError:
             continue
     return (found / len(own) if own else 0.0), len(own)
+
+
+def _told(argv: Sequence[str]) -> Sequence[str]:
+    """What the process was told: of a shell with `-c`, the text that it was given."""
+    is_shell = bool(argv) and argv[0].rsplit("/", 1)[-1] in SHELLS
+    return argv[2:] if is_shell and len(argv) > 2 and argv[1].startswith("-") and "c" in argv[1] else argv
 
 
 def match(case: Case) -> list[Match]:

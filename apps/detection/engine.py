@@ -87,11 +87,11 @@ def _unfold(read: Callable[[F], Reading], fact: F, on: str, seen: Examination) -
         seen.errors.append(("reading", type(failure).__name__))
         return
     text = f" {reading.everything()} "
-    general = [rule for rule in _ANY_PROGRAM[on] if _hinted(rule, text)]
+    general: list[Rule] = [rule for rule in _ANY_PROGRAM[on] if _hinted(rule, text)]
     done: set[str] = set()
     for invocation in reading.invocations:
         if invocation.argv or invocation.redirects or invocation.assigns:
-            named = _NAMED[on].get(invocation.program, ())
+            named: tuple[Rule, ...] = _NAMED[on].get(invocation.program, ())
             if invocation.exe_program:
                 named += _NAMED[on].get(invocation.exe_program, ())
             _apply((*named, *general), invocation, seen, done)

@@ -1,9 +1,9 @@
-"""What detectors are given: plain, immutable facts, so that examining one can neither fetch nor change anything."""
+"""What detectors are given: plain facts that cannot change; to examine one fetches and alters nothing."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | list[str] | dict[str, JSON] | None"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,15 @@ _NAMED: dict[str, tuple[Rule, ...]] = {
 _UNNAMED = tuple(rule for rule in _ON_PROCESS if not rule.programs)
 
 
-_CODE_LETTERS = {"python": frozenset("c"), "perl": frozenset("eE"), "ruby": frozenset("e"), "php": frozenset("rBRE"),
-                 "node": frozenset("ep"), "lua": frozenset("e"), "julia": frozenset("eE")}  # fmt: skip
+_CODE_LETTERS = {
+    "python": frozenset("c"),
+    "perl": frozenset("eE"),
+    "ruby": frozenset("e"),
+    "php": frozenset("rBRE"),
+    "node": frozenset("ep"),
+    "lua": frozenset("e"),
+    "julia": frozenset("eE"),
+}
 
 
 def _groups(rules: tuple[Rule, ...]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
@@ -44,9 +51,13 @@ def _shortest(hints: set[str]) -> tuple[str, ...]:
 
 
 # Every file that a rule is about lies in, or is called like, one of these.
-_PLACES = ("/etc", "/proc", "/var", "/dev", "/sys", "/run/", "/boot", "/.", " .", "~", "/root", "$", "hist", "cron", "sentinel", "hostagent", "authorized_",
-           "_ssh", "site", "wallet", "ntds", "/sam", "krb5", "release_agent", "cgroup", "logins.", "key4", "login data", "cookies", "systemd", "profile",
-           "electrum", "keyrings", "gcloud", "kube", "shadow", "ossec", "huggingface", "ld_", "wtmp", "btmp", "lastlog", "utmp")  # fmt: skip
+_PLACES = (
+    "/etc", "/proc", "/var", "/dev", "/sys", "/run/", "/boot", "/.", " .", "~", "/root", "$", "hist",
+    "cron", "sentinel", "hostagent", "authorized_", "_ssh", "site", "wallet", "ntds", "/sam", "krb5",
+    "release_agent", "cgroup", "logins.", "key4", "login data", "cookies", "systemd", "profile", "electrum",
+    "keyrings", "gcloud", "kube", "shadow", "ossec", "huggingface", "ld_", "wtmp", "btmp", "lastlog",
+    "utmp",
+)  # fmt: skip
 _ARGUMENT_GROUPS = _groups(tuple(rule for rule in _UNNAMED if not rule.files and rule.reads == "invocation"))
 _FILE_GROUPS = ((_PLACES, _shortest({hint for rule in _UNNAMED if rule.files for hint in rule.hints})),)
 _TEXT_GROUPS = _groups(tuple(rule for rule in _UNNAMED if rule.reads == "reading"))
@@ -153,7 +164,7 @@ def _may_have_code(name: str, argv: tuple[str, ...]) -> bool:
 
 
 def _text_concerns(text: str) -> bool:
-    """Whether text for a launcher or shell names a program of some rule, together with one of its literals."""
+    """Whether text for a launcher or shell names a program of some rule, and one of its literals."""
     if True in map(_text_word_concerns, text.split()):
         return True
     names = {spelled for word in _WORDS.findall(text) if (spelled := _SPELLED.get(word) or _stem(word))}
@@ -169,7 +180,7 @@ def _stem(word: str) -> str:
 
 
 def out_of_place(fact: ProcessFact) -> bool:
-    """Whether one of the accounting rules could hold: where the process is, what file it is, what it calls itself."""
+    """Whether an accounting rule could hold: where the process is, its file, what it calls itself."""
     exe = fact.exe
     if fact.run_ended or (
         fact.marker is not None and fact.run_cgroup and not inside(fact.cgroup, fact.run_cgroup)

@@ -1,4 +1,4 @@
-"""A fact unfolded: every program it would start, through launchers, nested shells, decoders and inline code."""
+"""A fact unfolded: every program it would start, through launchers, shells, decoders and inline code."""
 
 from dataclasses import dataclass, field
 

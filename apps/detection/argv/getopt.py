@@ -83,7 +83,7 @@ def _bundle(
 
 
 def single_dash(args: tuple[str, ...], with_value: frozenset[str] = frozenset()) -> Options:
-    """The Go and X11 habit: `-name value`, `-name=value`, `--name value` are all the same, nothing is bundled."""
+    """The Go and X11 habit: `-name value`, `-name=value` and `--name value` are the same; no bundling."""
     given: list[tuple[str, str]] = []
     rest: list[str] = []
     at, size = 0, min(len(args), MAX_ARGS)

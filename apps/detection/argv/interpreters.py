@@ -11,7 +11,7 @@ from apps.detection.argv.names import names
 Args = tuple[str, ...]
 MAX_CODE = 16_384
 
-# program -> (getopt letters, those that carry code, long options that carry code, more long options with a value)
+# program -> (getopt letters, those that carry code, long ones that carry code, more long ones with a value)
 _FLAGS: dict[str, tuple[str, str, str, str]] = {
     "python": ("c:W:X:Q:m:", "c", "", "--check-hash-based-pycs"),
     "perl": ("e:E:M::m::I:i::C::D::d::F::x::0::l::", "eE", "", ""),

@@ -8,15 +8,15 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-ALIASES = {
-    "nc.traditional": "nc", "nc.openbsd": "nc", "netcat": "nc", "nc6": "nc", "ncat.exe": "ncat",
-    "nodejs": "node", "pypy": "python", "ipython": "python", "python-config": "python-config",
-    "gawk": "awk", "mawk": "awk", "nawk": "awk", "original-awk": "awk", "luajit": "lua",
-    "rvim": "vim", "view": "vim", "rview": "vim", "vi": "vim", "nvim": "vim", "vimdiff": "vim", "vim.basic": "vim",
-    "vim.tiny": "vim", "rbash": "bash", "-bash": "bash", "-sh": "sh", "-zsh": "zsh", "mksh": "ksh", "lksh": "ksh",
-    "pdksh": "ksh", "docker-ce": "docker", "podman": "docker", "nerdctl": "docker", "egrep": "grep", "fgrep": "grep",
-    "rgrep": "grep", "zgrep": "grep", "bat": "cat", "batcat": "cat", "tac": "cat", "pwsh": "powershell",
+# name: what else it is called
+_OTHER_NAMES = {
+    "nc": "nc.traditional nc.openbsd netcat nc6", "ncat": "ncat.exe", "node": "nodejs", "lua": "luajit",
+    "python": "pypy ipython", "awk": "gawk mawk nawk original-awk", "cat": "bat batcat tac",
+    "vim": "rvim view rview vi nvim vimdiff vim.basic vim.tiny", "bash": "rbash -bash", "sh": "-sh",
+    "zsh": "-zsh", "powershell": "pwsh",
+    "ksh": "mksh lksh pdksh", "docker": "docker-ce podman nerdctl", "grep": "egrep fgrep rgrep zgrep",
 }  # fmt: skip
+ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
 
 
 @lru_cache(maxsize=8192)

@@ -101,7 +101,7 @@ def removes(invocation: Invocation) -> list[str]:
     if program in ("rm", "unlink", "shred", "wipe", "srm", "scrub"):
         return operands
     if program == "truncate":
-        return getopt(args, "s:r:o", frozenset({"--size", "--reference"})).rest[:16]
+        return list(getopt(args, "s:r:o", frozenset({"--size", "--reference"})).rest[:16])
     emptied = (
         program in ("", ":", "true")
         or (program in ("cat", "cp") and "/dev/null" in args)

@@ -1,4 +1,4 @@
-"""Words become arguments: known variables and knowable substitutions are put in, unknown ones stay visible."""
+"""Words become arguments: what is known is put in for variables and substitutions, the rest stays visible."""
 
 from collections.abc import Callable, Mapping
 

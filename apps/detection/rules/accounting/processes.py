@@ -4,11 +4,11 @@ from apps.detection.argv.names import names, program_name
 from apps.detection.facts import ProcessFact
 from apps.detection.rules.base import PROCESS, Detail, Rule
 
-SCRATCH_PLACES = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/run/shm/")
+SCRATCH_PLACES = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/", "/run/shm/")  # noqa: S108 - compared, not used
 # Places below a scratch folder where build and package tools start programs of their own.
 _TOOLS_OWN = (
     "/pip-", "/uv-", "/.tmp", "/ray/", "/torchinductor", "/conda-", "/build-env-", "/cargo-install",
-    "/go-build", "/npm-", "/bazel", "/ccache", "/triton", "/nvcc", "/tmpx", "/pyright", "/playwright",
+    "/go-build", "/npm-", "/bazel", "/ccache", "/triton", "/nvcc", "/pyright", "/playwright",
     "/nix-",
 )  # fmt: skip
 KERNEL_LIKE = (

@@ -16,7 +16,8 @@ _SECRET = re.compile(
     r"|\.kube/config|/etc/kubernetes/(?:admin\.conf|pki/)|secrets/kubernetes\.io/serviceaccount|/etc/rancher/k3s/k3s\.yaml"
     r"|\.docker/config\.json|\.netrc(?!\w)|\.git-credentials|\.pgpass|\.my\.cnf|huggingface/token|\.huggingface/token|\.config/gh/hosts\.yml"
     r"|\.npmrc|\.pypirc|\.vault-token|\.terraform\.d/credentials|\.config/rclone/rclone\.conf|\.s3cfg|\.boto(?!\w)"
-    r"|/logins\.json|/key4\.db|/login data|/cookies\.sqlite|\.gnupg/(?:private-keys|secring)|\.local/share/keyrings|\.electrum/|wallet\.dat"
+    r"|/logins\.json|/key4\.db|/login data|/cookies\.sqlite|\.gnupg/(?:private-keys|secring)"
+    r"|\.local/share/keyrings|\.electrum/|wallet\.dat"
     r"|/proc/(?:\d{1,8}|\$?[\w{}$()]{1,40}|\*|self)/environ(?!\w)|/var/lib/(?:sss|samba)/.{0,40}(?:ldb|tdb)|/sam(?:\.save)?$|/ntds\.dit"
 )
 _MEMORY = re.compile(r"/proc/[^/\s]{1,64}/(?:mem|maps)(?!\w)|/dev/k?mem(?!\w)|/proc/kcore")

@@ -61,7 +61,7 @@ def _root_change(invocation: Invocation) -> Detail | None:
 
 
 def _mount(invocation: Invocation) -> Detail | None:
-    """A cgroup v1 hierarchy mounted by hand, a process folder covered, or the host's cgroup mounted writable."""
+    """A cgroup v1 hierarchy mounted by hand, or a process folder covered by a mount."""
     args = invocation.args
     options = getopt(args, "t:o:L:U:O:", frozenset({"--types", "--options"}))
     kind = options.value("t", "--types")

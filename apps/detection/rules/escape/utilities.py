@@ -23,8 +23,9 @@ _EXECUTES = re.compile(
     r"exec|system|spawn|popen|execute|shell|term|!|proc_open|passthru|run\(|startprocess", re.IGNORECASE
 )
 _OPTION = re.compile(
-    r"(?:--checkpoint-action=exec=|--to-command=|--rsh=|-e ?|--use-compress-program=|--eval=|pre-invoke::=|-z ?|-tt ?|proxycommand[= ]|!|\.shell |\\! ?"
-    r"|--pager[ =]|core\.pager=|--pre=|--unzip-command=|-i ?)['\";\s]*(?:exec )?/?(?:usr/)?(?:bin/)?(?:ba|da)?sh(?:\s|$|['\"#;])",
+    r"(?:--checkpoint-action=exec=|--to-command=|--rsh=|-e ?|--use-compress-program=|--eval=|pre-invoke::="
+    r"|-z ?|-tt ?|proxycommand[= ]|!|\.shell |\\! ?|--pager[ =]|core\.pager=|--pre=|--unzip-command=|-i ?)"
+    r"['\";\s]*(?:exec )?/?(?:usr/)?(?:bin/)?(?:ba|da)?sh(?:\s|$|['\"#;])",
     re.IGNORECASE,
 )
 

@@ -19,7 +19,16 @@ _DROPS = (
     "mega.nz", "mega.co.nz", "ufile.io", "sendspace", "api.anonfile", "dnslog", "canarytokens", "beeceptor",
     ".onion", "pixeldrain", "workers.dev", "paste.c-net.org", "p.ip.fi", "graph.org",
 )  # fmt: skip
-_VALUED = frozenset("--" + name for name in ["data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "form", "form-string", "upload-file", "header", "request", "output", "user", "url", "json", "unix-socket", "max-time", "connect-timeout", "user-agent", "referer", "cookie", "proxy", "cacert", "cert", "key", "config"])  # fmt: skip
+_VALUED = frozenset(
+    "--" + name
+    for name in names(
+        """
+        data data-raw data-binary data-ascii data-urlencode form form-string upload-file header request
+        output user url json unix-socket max-time connect-timeout user-agent
+        referer cookie proxy cacert cert key config
+        """
+    )
+)
 _BODY = (
     "d", "F", "T", "--data", "--data-raw", "--data-binary", "--data-ascii", "--data-urlencode", "--form",
     "--upload-file", "--json",

@@ -201,7 +201,7 @@ MINER_FLAGS = Rule(
     ),
     false_positives="None known; --pool or --hash alone never match.",
     examples=(
-        "/tmp/.cache/python3 -a kawpow -o 198.51.100.7:6060 -u RAbcdefghijklmnopqrstuvwxyz12345.w1",
+        "/home/u/.cache/python3 -a kawpow -o 198.51.100.7:6060 -u RAbcdefghijklmnopqrstuvwxyz12345.w1",
         "./train --donate-level 1 --url 203.0.113.5:443 --user x",
         "./a --algo ETCHASH --pool 203.0.113.5:1010 --user 0x1234567890abcdef1234567890abcdef12345678.rig",
     ),

@@ -26,6 +26,12 @@ _FETCHED = (
 _ENDPOINT = re.compile(r"^[\w.-]{3,80}\.[a-z]{2,8}:\d{2,5}$|^\d{1,3}(?:\.\d{1,3}){3}:\d{2,5}$")
 
 
+_SCRIPTS = (
+    "xmrig", "minerd", "pyminer", "python-miner", "stratum_miner", "duino", "pc_miner", "setup_moneroocean",
+    "setup_c3pool", "cryptominer", "monero_miner",
+)  # fmt: skip
+
+
 def _program(invocation: Invocation) -> Detail | None:
     if invocation.args and asks_for_help(invocation.args):
         return None
@@ -69,8 +75,7 @@ def _chain(invocation: Invocation) -> Detail | None:
 
 def _script(invocation: Invocation) -> Detail | None:
     """An interpreter given a miner's script or class path."""
-    word = first_with(invocation.args[:3], "xmrig", "minerd", "pyminer", "python-miner", "stratum_miner", "duino",
-                      "pc_miner", "setup_moneroocean", "setup_c3pool", "cryptominer", "monero_miner")  # fmt: skip
+    word = first_with(invocation.args[:3], *_SCRIPTS)
     runs = word and word == next((a for a in invocation.args if a[:1] != "-"), "")
     return {"script": word} if runs and word.endswith((".py", ".js", ".sh", ".jar", ".pl")) else None
 

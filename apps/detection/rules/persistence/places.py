@@ -21,7 +21,8 @@ _IDENTITY = re.compile(
 )
 _LOADER = re.compile(r"^/etc/ld\.so\.(?:preload|conf(?:\.d/.{1,80})?)$")
 _RUNS = (
-    "/tmp/", "/dev/shm", "/var/tmp", "nc ", "curl ", "wget ", "bash -i", "/dev/tcp", "nohup", "python -c",
+    "/tmp/", "/dev/shm", "/var/tmp",  # noqa: S108 - looked for, not used
+    "nc ", "curl ", "wget ", "bash -i", "/dev/tcp", "nohup", "python -c",
     "python3 -c", "base64", "ssh -", "socat", " &", "exec ", "trap ", "alias sudo", "alias ssh", "setsid",
     "crontab", "ld_preload", "while ",
 )  # fmt: skip

@@ -7,7 +7,8 @@ from apps.detection.rules.base import PROCESS, Detail, Rule
 from apps.detection.rules.common import asks_for_help
 
 _SUSPECT = (
-    "/tmp/", "/dev/shm", "/var/tmp", "curl", "wget", "nc ", "bash -i", "/dev/tcp", "@reboot", "base64",
+    "/tmp/", "/dev/shm", "/var/tmp",  # noqa: S108 - looked for, not used
+    "curl", "wget", "nc ", "bash -i", "/dev/tcp", "@reboot", "base64",
     "python", "ssh ", "/.", "xmrig",
 )  # fmt: skip
 

@@ -46,8 +46,13 @@ _CURL_VALUES = frozenset(
 )
 
 
+_CODE_CONNECTS = (
+    "connect_ex(", "connect((", "create_connection(", "open_connection(", "tcpsocket.", "fsockopen(",
+    "net.connect(", "createconnection(", "io::socket::inet", "ping -c", "net.dial",
+)  # fmt: skip
 _CODE_RANGE = re.compile(
-    r"range\(|\d ?\.\. ?\d|common_ports|ports ?=|ip_network\(|\.?hosts\(\)|[a-z] ?<=? ?\d{2,5}|for (?:p|port|ip|host|h|i) in"
+    r"range\(|\d ?\.\. ?\d|common_ports|ports ?=|ip_network\(|hosts\(\)|[a-z] ?<=? ?\d{2,5}"
+    r"|for (?:p|port|ip|host|h|i) in"
 )
 
 
@@ -118,7 +123,7 @@ def _from_list(invocation: Invocation) -> str:
 
 
 def _addressed(invocation: Invocation) -> bool:
-    """curl, ssh and the like count if (a part of) an address is the variable: 10.0.0.$i, not a list of names."""
+    """curl, ssh and the like count if (part of) an address is the variable, not if a list of names is."""
     listed = [
         loop for loop in invocation.loops if sum(value.count(".") == 3 for value in loop.values) >= _MANY
     ]
@@ -145,15 +150,10 @@ def _listed(reading: Reading) -> Detail | None:
                 source = [i for earlier in stages[:at] for i in earlier]
                 if any(i.program == "seq" or _SEQUENCE.search(" ".join(i.args)) for i in source):
                     return {"over": " ".join(source[0].argv), "with": invocation.program}
-    for invocation in reading.invocations:
-        if (
-            invocation.program in _PROBES
-            and "parallel" in invocation.via
-            and _SEQUENCE.search(" ".join(reading.texts)[:2000])
-        ):
-            if ":::" in " ".join(reading.texts):
-                return {"over": "parallel", "with": invocation.program}
-    return None
+    text = " ".join(reading.texts)[:4000]
+    parallel = ":::" in text and _SEQUENCE.search(text)
+    probe = next((i for i in reading.invocations if i.program in _PROBES and "parallel" in i.via), None)
+    return {"over": "parallel", "with": probe.program} if parallel and probe else None
 
 
 def _netcat_range(invocation: Invocation) -> Detail | None:
@@ -193,8 +193,7 @@ def _code(invocation: Invocation) -> Detail | None:
         for word in ("import nmap", "portscanner(", "from scapy", "import scapy", "masscan", "python-nmap")
     ):
         return {"language": invocation.program, "code": invocation.code}
-    connects = any(word in code for word in ("connect_ex(", "connect((", "create_connection(", "open_connection(", "tcpsocket.", "fsockopen(",
-                                             "net.connect(", "createconnection(", "io::socket::inet", "ping -c", "net.dial"))  # fmt: skip
+    connects = any(word in code for word in _CODE_CONNECTS)
     loops = any(
         word in code for word in ("for ", "while ", "map(", "foreach", ".each", "for(", "executor", "gather(")
     )

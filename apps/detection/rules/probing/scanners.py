@@ -29,6 +29,12 @@ _TOOLKITS = names(
     openvas gvm-cli wapiti arachni zap-cli skipfish eyewitness aquatone gowitness
     """
 )
+_SCRIPTS = (
+    "portscan", "port_scan", "netscan", "subnet_scan", "nmap", "linpeas", "sqlmap", "scanner.py",
+    "dirsearch", "impacket", "psexec.py", "secretsdump", "bruteforce", "brute_force", "responder.py",
+    "mimipenguin", "linenum", "exploit.py", "lazagne", "ping_sweep", "pingsweep", "arp_scan",
+    "host_discovery",
+)  # fmt: skip
 _LOCAL_ONLY = (
     "--iflist", "--script-updatedb", "--script-help", "--readscan", "--echo", "--iflist", "--debug",
 )  # fmt: skip
@@ -73,9 +79,7 @@ def _toolkit(invocation: Invocation) -> Detail | None:
 
 def _python_tool(invocation: Invocation) -> Detail | None:
     script = next((word for word in invocation.args[:6] if word[:1] != "-"), "")
-    named = first_with([script.rpartition("/")[2]], "portscan", "port_scan", "netscan", "subnet_scan", "nmap", "linpeas", "sqlmap",
-                       "scanner.py", "dirsearch", "impacket", "psexec.py", "secretsdump", "bruteforce", "brute_force", "responder.py",
-                       "mimipenguin", "linenum", "exploit.py", "lazagne", "ping_sweep", "pingsweep", "arp_scan", "host_discovery")  # fmt: skip
+    named = first_with([script.rpartition("/")[2]], *_SCRIPTS)
     return (
         {"script": script}
         if named and (named.endswith((".py", ".sh", ".rb", ".pl")) or "-m" in invocation.args)

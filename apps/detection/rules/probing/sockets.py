@@ -56,7 +56,9 @@ MANY_TARGETS = Rule(
     level="high",
     technique="T1046",
     title="Many internal targets within a minute",
-    description=f"One process or run tried {PORTS_ON_ONE_HOST} or more service ports of one internal host, or one port of {HOSTS_ON_ONE_PORT} or more internal hosts, within a minute. Ports from {_EPHEMERAL} up do not count: collective communication uses them.",
+    description=f"One process or run tried {PORTS_ON_ONE_HOST} or more service ports of one internal host, "
+    f"or one port of {HOSTS_ON_ONE_PORT} or more internal hosts, within a minute. Ports from {_EPHEMERAL} up "
+    "do not count: collective communication uses them.",
     false_positives="A launcher that visits every worker on a fixed low port at start.",
     examples=(
         '{"argv": ["python3", "a.py"], "exe": "/usr/bin/python3", "state": "SYN_SENT", "zone": "run", '

@@ -67,9 +67,7 @@ def _socat(invocation: Invocation) -> Detail | None:
     terminal = [rest for kind, rest in others if kind.startswith("file") and "tty" in rest]
     if runs and network:
         return {"runs": runs[0][1].partition(",")[0], "remote": network[0].partition(",")[0]}
-    if (not runs and len(kinds) == 2 and terminal) or any(
-        "`tty`" in rest or "tty" in rest for _, rest in terminal
-    ):
+    if not runs and len(kinds) == 2 and terminal:
         listener = next((rest for kind, rest in kinds if kind.startswith(("tcp", "openssl"))), "")
         return {"runs": "terminal", "remote": listener.partition(",")[0]} if listener else None
     return None

@@ -7,7 +7,7 @@ from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.launchers import SHELLS, shell_options
 from apps.detection.reading import Reading
 from apps.detection.rules.base import Detail, Rule
-from apps.detection.rules.common import is_address, is_internal
+from apps.detection.rules.common import is_address, is_loopback
 
 _DECODERS = frozenset({"base64", "base32", "xxd", "uudecode", "rev", "openssl", "gunzip", "zcat"})
 _FETCHERS = frozenset({"curl", "wget", "fetch", "lwp-download", "lwp-request", "aria2c", "http", "https"})
@@ -90,7 +90,7 @@ def _download_host(invocation: Invocation) -> str:
 
 
 def _downloaded_shell(reading: Reading) -> Detail | None:
-    """Installers are piped to shells every day; an address or a place where anyone can leave text is not one."""
+    """Installers are piped to shells every day; a bare address or a paste site is not one."""
     for stages in reading.pipelines:
         fetchers = [i for stage in stages for i in stage if i.program in _FETCHERS]
         runner = next((i for stage in stages[1:] for i in stage if _runs_input(i)), None)
@@ -141,9 +141,9 @@ def _suspect(fetchers: list[Invocation]) -> str:
         host = _download_host(fetcher)
         name, _, port = host.partition(":")
         odd_port = port.isdigit() and port not in ("80", "443", "8080", "8443")
-        if is_address(name) or odd_port or any(place in host for place in _ANYONES):
-            if not (is_internal(name) and name.startswith(("127.", "localhost"))):
-                return host
+        suspect = is_address(name) or odd_port or any(place in host for place in _ANYONES)
+        if suspect and not is_loopback(name):
+            return host
         if any(word.startswith(("$", '"$')) for word in fetcher.args) and host in ("", "http://"):
             return "unknown"
     return ""

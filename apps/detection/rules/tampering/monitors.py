@@ -48,26 +48,13 @@ def watcher(name: str) -> str:
 
 def _service(invocation: Invocation) -> Detail | None:
     words = [word for word in invocation.args if word[:1] != "-"]
-    if invocation.program in (
-        "service",
-        "rc-service",
-        "chkconfig",
-        "update-rc.d",
-        "rc-update",
-        "invoke-rc.d",
-        "initctl",
-        "sv",
-        "svc",
-        "stop",
-    ):
-        names, verbs = words, words
-    else:
-        verbs, names = words[:1], words[1:]
-    stops = _STOPS & set(verbs)
-    if invocation.program == "stop":
-        stops = {"stop"}
-    hit = next((n for n in names if n not in stops and watcher(n)), "")
-    return {"service": hit, "action": sorted(stops)[0]} if stops and hit else None
+    if invocation.program == "systemctl":
+        verbs, units = words[:1], words[1:]
+    else:  # service NAME stop, chkconfig NAME off, update-rc.d NAME remove, ...
+        verbs, units = ["stop", *words] if invocation.program == "stop" else words, words
+    stops = sorted(_STOPS.intersection(verbs))
+    hit = next((unit for unit in units if unit not in stops and watcher(unit)), "")
+    return {"service": hit, "action": stops[0]} if stops and hit else None
 
 
 def _init_script(invocation: Invocation) -> Detail | None:

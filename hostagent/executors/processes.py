@@ -162,7 +162,9 @@ class ProcessExecutor:
         frozen, members = self._freeze()
         watch.lap("freeze_ms")
         before = len(members)
-        self.report("FROZEN", took=dict(watch.took), processes_before=before, detail=freeze_detail(frozen))
+        self.report(
+            "FROZEN", took=dict(watch.took), processes_before=before, detail=self._frozen_detail(frozen)
+        )
         self.evidence.capture(members.values())
         watch.lap("capture_ms")
         self.report(
@@ -242,14 +244,15 @@ class ProcessExecutor:
     def _frozen_probe(self, frozen: bool) -> Probe:
         if self.target.group is None:
             return {"ok": True, "detail": self.target.why_no_group}
-        return {"ok": frozen, "detail": freeze_detail(frozen)}
+        return {"ok": frozen, "detail": self._frozen_detail(frozen)}
+
+    def _frozen_detail(self, frozen: bool) -> str:
+        if self.target.group is None:
+            return f"stopped one by one: {self.target.why_no_group}"
+        return "frozen 1" if frozen else "the kernel did not confirm the freeze in time"
 
     def _scope(self) -> str:
         return "" if self.finder.seen else "nothing of this run was found on this host"
-
-
-def freeze_detail(frozen: bool) -> str:
-    return "frozen 1" if frozen else "the kernel did not confirm the freeze in time"
 
 
 def still_probe(moving: list[Member]) -> Probe:

@@ -114,8 +114,6 @@ class ProcEvents:
             return
         sequence = _CONNECTOR.unpack_from(data, _HEADER.size)[2]
         what, cpu, nanoseconds = _EVENT.unpack_from(data, _OFFSET)
-        if what == 0:  # the kernel's answer to the subscription, numbered by itself
-            return
         self._count(cpu, sequence)
         first, second, third, fourth = _DATA.unpack_from(data, _OFFSET + _EVENT.size)
         at = nanoseconds / 1e9 + self._skew

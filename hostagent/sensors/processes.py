@@ -27,6 +27,7 @@ BLIND_EVENTS = (
     "A process that ends within a fraction of a millisecond may lack arguments or environment; a fork that "
     "neither execs nor lives 100 ms is not reported."
 )
+BLIND_USER = "Environment, program and folder of other users' processes cannot be read without root."
 BLIND_SWEEP = "A process that starts and ends within one second is not seen; exit codes are not known."
 
 
@@ -47,8 +48,8 @@ class ProcessSensor:
     def state(self) -> SensorState:
         fresh = time.monotonic() - self._swept_at < 4 * SWEEP_WITH_EVENTS_S
         if self._events is not None:
-            return {"mode": "netlink", "ok": fresh, "blind": BLIND_EVENTS}
-        return {"mode": "sweep", "ok": fresh, "blind": f"{BLIND_SWEEP} {self._why_no_events}".strip()}
+            return {"mode": "netlink", "ok": fresh, "blind": blind(BLIND_EVENTS)}
+        return {"mode": "sweep", "ok": fresh, "blind": blind(BLIND_SWEEP, self._why_no_events)}
 
     def run(self, stop: threading.Event) -> None:
         self._subscribe()
@@ -211,6 +212,11 @@ def read_process(pid: int, at: float, how: str) -> tuple[Record, Known]:
         program=hash((tuple(argv), fields["exe"])),
     )
     return record, known
+
+
+def blind(*sentences: str) -> str:
+    """What is missed, with what this user may not read."""
+    return " ".join(part for part in (*sentences, BLIND_USER if os.geteuid() else "") if part)
 
 
 def exit_code(status: int) -> int:

@@ -155,6 +155,8 @@ class RunSensor:
             self._spool.forget_source(source_of(path, run))
         if self._watch is not None:
             self._watch.forget(run.folder)
+        if Path(run.trace_file).parent.name.startswith("sentinel-trace-"):
+            shutil.rmtree(Path(run.trace_file).parent, ignore_errors=True)
         shutil.rmtree(run.folder, ignore_errors=True)
 
 

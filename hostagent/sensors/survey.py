@@ -25,10 +25,10 @@ def process_events() -> SensorState:
     try:
         events = ProcEvents()
     except (OSError, AttributeError) as error:
-        return {"mode": "sweep", "ok": True, "blind": f"{processes.BLIND_SWEEP} ({error})"}
+        return {"mode": "sweep", "ok": True, "blind": processes.blind(processes.BLIND_SWEEP, f"({error})")}
     try:
         if events.self_test():
-            return {"mode": "netlink", "ok": True, "blind": processes.BLIND_EVENTS}
-        return {"mode": "sweep", "ok": True, "blind": processes.BLIND_SWEEP}
+            return {"mode": "netlink", "ok": True, "blind": processes.blind(processes.BLIND_EVENTS)}
+        return {"mode": "sweep", "ok": True, "blind": processes.blind(processes.BLIND_SWEEP)}
     finally:
         events.close()

@@ -30,6 +30,7 @@ class Stub:
     orders: list[dict[str, str]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # for the next batches
     away: bool = False  # answers orders, and nothing that is sent to it
+    refuse_enrolment: bool = False
     bad: list[str] = field(default_factory=list)
     agent_key: str = ""
     enrolled: dict[str, Any] = field(default_factory=dict)
@@ -128,19 +129,10 @@ class Stub:
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
         now_ms = int(time.time() * 1000)
         if path == protocol.PATH_ENROL:
-            self.enrolled = json.loads(body)
-            self.agent_key = self.enrolled["public_key"]
+            return self._enrol(headers, body)
         if not self._signed(method, path, headers, body):
             self.bad.append(f"signature of {method} {path}")
             return 401, {"error": "bad_signature", "detail": ""}
-        if path == protocol.PATH_ENROL:
-            return 201, {
-                "agent_id": "a-1",
-                "host_id": "h-1",
-                "host_name": "host-1",
-                "server_key": self.public(),
-                "server_time_ms": now_ms,
-            }
         if self.away and method == "POST":
             return 503, {"error": "away"}
         if path == protocol.PATH_BATCHES:
@@ -155,6 +147,16 @@ class Stub:
                 self.receipt_times.append(time.monotonic())
             return 200, {}
         return 404, {"error": "not_found"}
+
+    def _enrol(self, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
+        if self.refuse_enrolment:
+            return 403, {"error": "token", "detail": "the token has expired"}
+        self.enrolled = json.loads(body)
+        self.agent_key = self.enrolled["public_key"]
+        if not self._signed("POST", protocol.PATH_ENROL, headers, body):
+            self.bad.append("signature of the enrolment")
+        names = {"agent_id": "a-1", "host_id": "h-1", "host_name": "host-1", "server_key": self.public()}
+        return 201, {**names, "server_time_ms": int(time.time() * 1000)}
 
     def _batch(self, headers: dict[str, str], body: bytes, now_ms: int) -> tuple[int, Any]:
         number = int(headers["sentinel-sequence"])

@@ -179,3 +179,17 @@ def test_what_was_gone_before_it_could_be_read_is_said_to_be_unread() -> None:
     assert record["pid"] == process.pid
     assert {"argv", "exe", "cgroup", "env_names"} <= set(record["unread"])
     assert record["start_ticks"] is None
+
+
+def test_another_listener_coming_and_going_does_not_look_like_a_loss() -> None:
+    """The kernel numbers its answer to a new subscriber like an event; everybody gets to see it."""
+    if not events_work():
+        pytest.skip("the kernel's process events do not reach this namespace")
+    with contextlib.closing(ProcEvents()) as events:
+        assert events.self_test()
+        for _ in range(5):
+            with contextlib.closing(ProcEvents()) as other:
+                assert other.self_test()
+        while events.read():
+            pass
+        assert events.missed == 0

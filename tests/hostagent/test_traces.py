@@ -285,6 +285,23 @@ def test_what_cannot_be_started_is_said_with_the_code_of_a_shell(state: State) -
     assert "cannot start /no/such" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a run as somebody else")
+def test_a_run_of_another_user_traces_and_cannot_touch_the_agents_state(
+    agent: Callable[[], Any], state: State, stub: Any
+) -> None:
+    agent()
+    code = f"""
+id -u
+echo '{{"traceId":"a","spanId":"b","name":"c"}}' >> "$SENTINEL_TRACE_FILE" && echo traced
+rm -f "$SENTINEL_TRACE_FILE" 2>/dev/null || echo kept
+ls {state.root} 2>/dev/null || echo closed
+"""
+    done = launched(state, "theirs", "--user", "games", "--", "sh", "-c", code)
+    assert done.stdout.split() == ["5", "traced", "kept", "closed"]
+    assert stub.wait(lambda: stub.records("span"))[0]["run"] == "theirs"
+    assert "no user nobody-there" in launched(state, "x", "--user", "nobody-there", "--", "true").stderr
+
+
 def launched(state: State, run: str, *rest: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "hostagent", "launch", "--state", str(state.root), "--run", run, *rest]
     return subprocess.run(argv, env=ENV, capture_output=True, text=True, check=False)

@@ -53,11 +53,24 @@ function frame(own) {
   return layout;
 }
 
-/* Words in a bar are read on its colour. */
-function legible(trace) {
-  if (trace.type !== "bar") return trace;
+/* Words in a bar are read on its colour, and cut to its length: Plotly would let them run over the next one. */
+const CHARACTER = 6;
+
+function legible(trace, range, width) {
+  if (trace.type !== "bar" || !trace.base) return trace;
+  const [from, to] = range.map((moment) => Date.parse(`${moment.replace(" ", "T")}Z`));
   const strong = ["$origin-model", "$chart-foreign"].includes(trace.marker?.color);
-  return { ...trace, insidetextfont: { size: 10, color: strong ? "$surface-pane" : "$text-1" } };
+  const base = trace.base.map((moment) => Math.max(from, Date.parse(`${moment.replace(" ", "T")}Z`)));
+  const ends = trace.base.map((moment, at) => Math.min(to, Date.parse(`${moment.replace(" ", "T")}Z`) + trace.x[at]));
+  const text = trace.text?.map((words, at) => {
+    const room = Math.floor(((ends[at] - base[at]) / (to - from)) * width / CHARACTER) - 1;
+    return room < 4 ? "" : words.length <= room ? words : `${words.slice(0, room - 1)}…`;
+  });
+  return {
+    ...trace, text, base: base.map((moment) => new Date(moment).toISOString().replace("T", " ").slice(0, 23)),
+    x: trace.x.map((length, at) => Math.max(ends[at] - base[at], Math.min(length, (to - from) / 400))),
+    insidetextfont: { size: 10, color: strong ? "$surface-pane" : "$text-1" },
+  };
 }
 
 const figures = new Map();
@@ -73,7 +86,9 @@ function paint(plot) {
   const figure = figures.get(plot);
   if (!figure || !plot.isConnected) { figures.delete(plot); return; }
   plot.querySelector(".wait")?.remove();
-  window.Plotly.react(plot, dress(figure.data.map(legible)), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
+  const width = plot.clientWidth - 152;
+  const bars = (trace) => (figure.layout.xaxis?.range ? legible(trace, figure.layout.xaxis.range, width) : trace);
+  window.Plotly.react(plot, dress(figure.data.map(bars)), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
   table(plot, figure.table);
 }
 
@@ -106,6 +121,8 @@ document.addEventListener("feed", ({ detail: entry }) => {
   soon = setTimeout(() => touched.forEach(draw), 400);
 });
 document.addEventListener("themechange", () => all().forEach(paint));
+let still = 0;
+window.addEventListener("resize", () => { clearTimeout(still); still = setTimeout(() => all().forEach(paint), 200); });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-window]");
   const plot = button && document.getElementById(button.closest("[data-plot-for]").dataset.plotFor);

@@ -25,11 +25,10 @@ FLAGS = [
 PASSWORD = "a-long-enough-phrase"
 CAST = {"ana": "operator", "jonas": "responder", "mei": "viewer", "otto": "auditor"}
 MAKE_PEOPLE = """
-import json, sys
 from apps.accounts.models import User
-for name, role in json.loads(sys.argv[1] if len(sys.argv) > 1 else PEOPLE).items():
+for name, role in {cast!r}.items():
     person = User(username=name, role=role, first_name=name.title())
-    person.set_password(PASSWORD)
+    person.set_password({password!r})
     person.save()
 """
 
@@ -79,11 +78,6 @@ class Place:
         return found
 
 
-def cast(place: Place) -> None:
-    """Ana, Jonas, Mei and Otto can sign in."""
-    place.manage(f"PEOPLE = {json.dumps(json.dumps(CAST))}\nPASSWORD = {PASSWORD!r}\n" + MAKE_PEOPLE)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A fresh stack on which the drill has just begun."""
@@ -91,7 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     stack = Stack(folder, SENTINEL_DRILL="rome", SENTINEL_ADMIN_PASSWORD=PASSWORD, SENTINEL_RESPAWN_WATCH="2")
     made = Place(stack.start())
     try:
-        cast(made)
+        made.manage(MAKE_PEOPLE.format(cast=CAST, password=PASSWORD))
         yield made
     finally:
         stack.stop()
@@ -118,10 +112,12 @@ def sign_in(browser: Browser, place: Place) -> Iterator[SignIn]:
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-        page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+        page.on(
+            "console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None
+        )
         page.goto(f"{place.address}/accounts/login/")
-        page.get_by_label("Username").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
+        page.locator("input[name=login]").fill(name)
+        page.locator("input[name=password]").fill(PASSWORD)
         page.get_by_role("button", name="Sign in", exact=True).click()
         page.get_by_role("heading", name="Queue").wait_for()
         return page

@@ -39,8 +39,10 @@ def test_no_dialog_has_a_violation(place: Place, sign_in: SignIn, theme: str) ->
     page.goto(f"{place.address}/incidents/1/")
     found = []
     for name in (re.compile("^Annotate"), re.compile("^Close…"), re.compile("^Kill…")):
-        opener = page.locator("main").get_by_role("button", name=name).or_(
-            page.locator("main").get_by_role("link", name=name)
+        opener = (
+            page.locator("main")
+            .get_by_role("button", name=name)
+            .or_(page.locator("main").get_by_role("link", name=name))
         )
         opener.first.click()
         page.locator("form.dialog, .dialog").first.wait_for()

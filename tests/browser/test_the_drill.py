@@ -30,7 +30,9 @@ def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, s
         tunnel = page.locator(".row", has_text=re.compile("tunnel", re.I)).first
         pill = page.locator("#pill")
         until(
-            lambda page=page, tunnel=tunnel, pill=pill: tunnel.count() or (pill.is_visible() and pill.click()),  # type: ignore[misc]
+            lambda page=page, tunnel=tunnel, pill=pill: (
+                tunnel.count() or (pill.is_visible() and pill.click())
+            ),  # type: ignore[misc]
             seconds=60,
         )
         expect(tunnel).to_contain_text("Drill")

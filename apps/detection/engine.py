@@ -34,13 +34,18 @@ def examine(fact: Fact) -> list[Finding]:
     return inspect(fact).findings
 
 
-def examine_many(facts: Sequence[Fact]) -> list[tuple[int, Finding]]:
-    """The findings of many facts, each with the index of its fact."""
+def examine_many(
+    facts: Sequence[Fact], *, errors: list[tuple[int, str, str]] | None = None
+) -> list[tuple[int, Finding]]:
+    """The findings of many facts, each with the index of its fact; failures go to `errors`, if given."""
     found: list[tuple[int, Finding]] = []
     for index, fact in enumerate(facts):
         if isinstance(fact, ProcessFact) and not out_of_place(fact) and not worth_unfolding(fact):
             continue
-        found.extend((index, finding) for finding in inspect(fact).findings)
+        seen = inspect(fact)
+        found.extend((index, finding) for finding in seen.findings)
+        if errors is not None:
+            errors.extend((index, rule, failure) for rule, failure in seen.errors)
     return found
 
 
@@ -94,7 +99,7 @@ def _unfold(read: Callable[[F], Reading], fact: F, on: str, seen: Examination) -
             named: tuple[Rule, ...] = _NAMED[on].get(invocation.program, ())
             if invocation.exe_program:
                 named += _NAMED[on].get(invocation.exe_program, ())
-            _apply((*named, *general), invocation, seen, done)
+            _apply(named if invocation.wraps else (*named, *general), invocation, seen, done)
     programs = {invocation.program for invocation in reading.invocations}
     together = (rule for rule in _TOGETHER[on] if not rule.programs or rule.programs & programs)
     _apply([rule for rule in together if _hinted(rule, text)], reading, seen, done)

@@ -128,6 +128,7 @@ def _unfold(reading: Reading, invocation: Invocation, written: dict[str, str], l
     elif "/" in invocation.argv[0] and invocation.argv[0] in written:
         _unfold_inner(reading, invocation, _written_script(written[invocation.argv[0]]), written, level)
     for inner in peel(program, invocation.args):
+        invocation.wraps = invocation.wraps or bool(inner.argv)
         _unfold_inner(reading, invocation, inner, written, level)
 
 

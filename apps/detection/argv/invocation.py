@@ -23,6 +23,7 @@ class Invocation:
     code: str = ""  # inline program text given to an interpreter
     remote: bool = False  # it would run on another host (ssh host command)
     nested: bool = False  # it stands in a command substitution
+    wraps: bool = False  # it only starts another program, which is looked at by itself
     observed: bool = False  # a process that did start, not text
 
     def __post_init__(self) -> None:

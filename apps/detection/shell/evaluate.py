@@ -98,7 +98,7 @@ def _printf(args: tuple[str, ...]) -> str | None:
         return None
     template, values = args[0], args[1:]
     if values and template.replace("\\n", "") in ("%s", "%b"):
-        text = " ".join(values)
+        text = ("\n" if "\\n" in template else "").join(values)
         return (backslashes(text) if "%b" in template else text)[:MAX_OUTPUT]
     return None if values else backslashes(template)[:MAX_OUTPUT]
 

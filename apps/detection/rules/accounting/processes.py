@@ -47,7 +47,7 @@ def _without_file(fact: ProcessFact) -> Detail | None:
 
 
 def _from_scratch(fact: ProcessFact) -> Detail | None:
-    if fact.zone != "run" or not fact.exe.startswith(SCRATCH_PLACES) or fact.exe.endswith("(deleted)"):
+    if fact.zone != "run" or not fact.exe.startswith(SCRATCH_PLACES) or _without_file(fact):
         return None
     tool = any(place in fact.exe for place in _TOOLS_OWN) or fact.exe.rpartition("/")[2] in (
         "conftest",

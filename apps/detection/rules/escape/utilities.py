@@ -14,7 +14,10 @@ _DETOURS = names(
     rlwrap cpulimit prlimit setarch logsave parallel unbuffer script
     """
 )
-_BARE = re.compile(r"['\"(\[!`\s]/?(?:usr/)?(?:bin/)?(?:ba|da|z|k)?sh(?: -[ip])?['\")\]\s;`#]")
+_NAME = r"(?:exec )?(?:/usr)?(?:/?bin/)?(?:ba|da|z|k)?sh(?: -[ip])?"
+_BARE = re.compile(
+    rf"(['\"`]){_NAME}\1|!{_NAME}(?=$|\W)|(?:exec|spawn|shell|system)[ (]+{_NAME}(?=\s*(?:$|[;`'\"<&)]|\d>))"
+)
 _SHELL_WORDS = (
     "bin/sh", "bin/bash", "bin/dash", "bin/zsh", "=sh", "!sh", ";sh", "'sh", '"sh', "(sh", "=bash", "!bash",
     ";bash", "'bash", '"bash', " sh ", " sh;", " bash ", "exec sh", " sh'", ' sh"', "spawn sh", "shell sh",

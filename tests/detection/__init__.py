@@ -1,0 +1,1 @@
+"""What detectors see, and what they must not see."""

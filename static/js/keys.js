@@ -19,12 +19,13 @@ document.addEventListener("keydown", (event) => {
 function act(key) {
   if (key === "/") { document.getElementById("search")?.focus(); return true; }
   if (key === "?") { document.querySelector("[data-help]")?.click(); return true; }
+  const list = document.getElementById("rows");
   const target = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((item) => item.checkVisibility());
-  if (target && !document.getElementById("rows")?.querySelector('[aria-current="true"]')) {
+  if (target && !list?.querySelector('[aria-current="true"]')) {
     if (target.matches("input, textarea")) target.focus();
     else target.click();
     return true;
   }
   document.dispatchEvent(new CustomEvent("key", { detail: key }));
-  return ["j", "k", " ", ".", "x"].includes(key);
+  return Boolean(list) && ["j", "k", " ", ".", "x"].includes(key);
 }

@@ -110,8 +110,11 @@ function choose(item, { scroll = true } = {}) {
   if (scroll) item.scrollIntoView({ block: "nearest" });
 }
 
-function look(item) {
-  if (item && peek?.checkVisibility()) window.htmx.ajax("GET", item.dataset.peek, { target: "#peek", swap: "innerHTML" });
+async function look(item) {
+  if (!item || !peek?.checkVisibility()) return;
+  const slow = setTimeout(() => peek.replaceChildren(document.getElementById("t-bones").content.cloneNode(true)), 200);
+  await window.htmx.ajax("GET", item.dataset.peek, { target: "#peek", swap: "innerHTML" });
+  clearTimeout(slow);
 }
 
 let soon = 0;

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 CHARACTERS = 120  # that fit beside each other over the whole width
+ABOVE, BESIDE = 90, 16  # where bars stand, and how high, in a lane whose height is per cent of a curve
 ROWS = 6  # bars of one lane that stand above each other
 SYMBOLS = {
     "critical": ("diamond", "$sev-critical"),
@@ -142,7 +143,8 @@ def _bars(lane: Lane, rows: list[int], axis: str, window: Window) -> list[dict[s
                 "yaxis": axis,
                 "base": [stamp(bar.start) for bar, _ in mine],
                 "x": [_milliseconds(bar, window) for bar, _ in mine],
-                "y": [row for _, row in mine],
+                "y": [ABOVE if lane.curves else row for _, row in mine],
+                **({"width": BESIDE} if lane.curves else {}),
                 "text": [_fitting(bar, window) for bar, _ in mine],
                 "hovertext": [bar.hover or bar.text for bar, _ in mine],
                 "hoverinfo": "text",

@@ -12,6 +12,7 @@ import threading
 import time
 
 from hostagent.config import State
+from hostagent.protocol import ENV_RUN, ENV_TRACEPARENT
 from hostagent.warden import Warden
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Observing:
             began = time.monotonic()
             argv = [sys.executable, "-m", "hostagent", "observe", "--state", str(self._state.root)]
             argv += ["--parent", str(os.getpid())]
-            self._child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+            self._child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=environ())
             code = self._child.wait()
             if self._stop.is_set():
                 return
@@ -57,6 +58,11 @@ class Observing:
             )
             log.error("observer ended with %s; again in %.1f s", code, wait)
             self._stop.wait(wait)
+
+
+def environ() -> dict[str, str]:
+    """Without a run's marker, should the agent have been started from within one: nobody kills it by that."""
+    return {name: value for name, value in os.environ.items() if name not in (ENV_RUN, ENV_TRACEPARENT)}
 
 
 def go_first() -> None:

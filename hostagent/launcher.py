@@ -6,6 +6,7 @@ before its first instruction; and its end is reported, whatever it left behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import signal
@@ -158,8 +159,13 @@ def finish(run: Run, group: Cgroup | None, child: int) -> int:
 
 def forward_signals(child: int) -> None:
     """The launcher ends when the run does; a signal to it is meant for the run."""
+
+    def forward(number: int, _: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda got, _: os.kill(child, got))
+        signal.signal(number, forward)
 
 
 def start_record(run: Run, what: Launch) -> protocol.Record:

@@ -75,6 +75,7 @@ class Observer:
 
     def _stay(self) -> None:
         """The last time we were alive is on disk, second by second, until the end."""
+        self._note_alive(clean=False)
         while not self._stop.wait(1.0):
             self._note_alive(clean=False)
         self._note_alive(clean=True)

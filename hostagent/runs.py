@@ -6,6 +6,7 @@ the training code writes its spans.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -74,6 +75,26 @@ def load(path: Path) -> Run | None:
         return Run(**{**{key: values[key] for key in values if key in names}, "folder": path.parent})
     except TypeError:
         return None
+
+
+class Book:
+    """All runs of this host, each manifest read again only when it has changed."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._read: dict[Path, tuple[int, Run]] = {}
+
+    def all(self) -> list[Run]:
+        found: dict[Path, tuple[int, Run]] = {}
+        for path in self._state.runs.glob(f"*/{MANIFEST}"):
+            with contextlib.suppress(OSError):
+                changed = path.stat().st_mtime_ns
+                known = self._read.get(path)
+                run = known[1] if known and known[0] == changed else load(path)
+                if run is not None:
+                    found[path] = (changed, run)
+        self._read = found
+        return [run for _, run in found.values()]
 
 
 def named(state: State, run: str) -> list[Run]:

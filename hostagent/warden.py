@@ -30,6 +30,7 @@ POLL_S = 2.0  # while the bell is down
 REASSURE_S = 15.0  # while it is up: a ring that was lost costs no more than this
 HEALTH_S = 5.0
 TIMEOUT_S = 5.0
+FINISH_S = 3.0
 
 
 class Warden:
@@ -41,6 +42,8 @@ class Warden:
         self._state = state
         self._stop = threading.Event()
         self._rung = threading.Event()
+        self._receipts_stop = threading.Event()
+        self._at_work: list[threading.Thread] = []
         self._clock = Clock()
         self._journal = Journal(state.journal_file)
         self._judge = Judge(identity, ServerKey(identity.server_key), self._journal)
@@ -50,11 +53,12 @@ class Warden:
         self._runs: dict[str, threading.Lock] = {}
         self._refused: set[tuple[int, str]] = set()
         self._reached_at = 0.0
+        self._problem = ""
 
     def run(self) -> None:
         """Carries out orders until told to stop; first those a restart interrupted."""
         threads = [
-            threading.Thread(target=self._receipts.run, args=(self._stop,), name="receipts"),
+            threading.Thread(target=self._receipts.run, args=(self._receipts_stop,), name="receipts"),
             threading.Thread(target=self._bell.run, args=(self._stop,), name="bell", daemon=True),
             threading.Thread(target=self._tell_health, name="health", daemon=True),
         ]
@@ -69,8 +73,16 @@ class Warden:
             self._rung.clear()
             if not self._stop.is_set():
                 self._fetch_whatever_comes()
+        self._let_finish()
         self._receipts.wake()
+        self._receipts_stop.set()
         threads[0].join(TIMEOUT_S)
+
+    def _let_finish(self) -> None:
+        """A stop under way is not left half done; what takes longer is in the journal for the next start."""
+        deadline = time.monotonic() + FINISH_S
+        for thread in self._at_work:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
         self._stop.set()
@@ -87,15 +99,18 @@ class Warden:
         """Every order that waits at the server is judged, and begun if it is for us."""
         try:
             reply = self._client.get(protocol.PATH_ORDERS)
-        except RefusedError as refused:
-            log.warning("orders refused: %s", refused)
+        except (RefusedError, *UNREACHABLE) as error:
+            self._note(f"orders cannot be fetched: {error}")
             return
-        except UNREACHABLE as error:
-            log.info("server unreachable: %s", error)
-            return
+        self._note("")
         self._reached_at = time.monotonic()
         for signed in signed_orders(reply.body):
             self._take(signed)
+
+    def _note(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            log.warning(problem)
+        self._problem = problem
 
     def _take(self, signed: object) -> None:
         verdict = self._judge.judge(signed, now_ms=self._clock.server_now_ms())
@@ -113,7 +128,9 @@ class Warden:
         detail = "the host agent was restarted; the order is taken up again" if again else ""
         self._receipts.give(order, "DELIVERED", since=since, detail=detail)
         name = f"order-{order['order_id']}"
-        threading.Thread(target=self._execute, args=(order, since), name=name, daemon=True).start()
+        thread = threading.Thread(target=self._execute, args=(order, since), name=name, daemon=True)
+        thread.start()
+        self._at_work = [other for other in self._at_work if other.is_alive()] + [thread]
 
     def _execute(self, order: OrderPayload, since: float) -> None:
         def report(stage: Stage, **fields: object) -> None:

@@ -117,6 +117,8 @@ class ProcessSensor:
             self._forks.pop(event.pid, None)
             self._started(event.pid, event.at, "exec")
         elif event.what == proc_events.FORK:
+            if self._table.get(event.pid) is not None:
+                self._ended(event.pid, event.at, None)  # its end was missed: the number has a new owner
             self._forks[event.pid] = time.monotonic()
         elif event.what == proc_events.EXIT:
             self._forks.pop(event.pid, None)

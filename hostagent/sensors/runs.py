@@ -20,6 +20,7 @@ from hostagent.spool import Spool
 
 POLL_S = 1.0
 CARE_S = 5.0
+QUIET_S = 60.0
 KEEP_ENDED_S = 86_400.0
 BLIND = "A tool call is known when the training code has written its span; content it leaves out is not seen."
 
@@ -38,6 +39,7 @@ class RunSensor:
         self._cared_at = 0.0
         self._read_at = 0.0
         self._watch: Watch | None = None
+        self._book = runs.Book(state)
 
     def state(self) -> SensorState:
         fresh = time.monotonic() - self._read_at < 5 * POLL_S
@@ -58,7 +60,9 @@ class RunSensor:
             self._follow(folder)
         self._read_notes()
         care = time.monotonic() - self._cared_at >= CARE_S
-        for run in list(runs.all_runs(self._state)):
+        for run in self._book.all():
+            if not care and run.ended_at is not None and time.time() - run.ended_at > QUIET_S:
+                continue  # long over: looked at now and then, for what its leftovers may still write
             self._follow(run.folder)
             self._read_records(run)
             self._read_trace(run)

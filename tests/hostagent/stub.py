@@ -26,7 +26,6 @@ class Stub:
     bodies: dict[int, bytes] = field(default_factory=dict)
     duplicates: list[int] = field(default_factory=list)
     receipts: list[dict[str, Any]] = field(default_factory=list)
-    receipt_times: list[float] = field(default_factory=list)
     orders: list[dict[str, str]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # for the next batches
     away: bool = False  # answers orders, and nothing that is sent to it
@@ -34,6 +33,7 @@ class Stub:
     bad: list[str] = field(default_factory=list)
     agent_key: str = ""
     enrolled: dict[str, Any] = field(default_factory=dict)
+    tls: tuple[str, str] | None = None  # certificate and key
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
@@ -43,7 +43,7 @@ class Stub:
         self._probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._probe.bind(("127.0.0.1", 0))
         self.port = self._probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
         self._server: uvicorn.Server | None = None
 
     def start(self) -> None:
@@ -54,6 +54,8 @@ class Stub:
             lifespan="off",
             ws="websockets-sansio",
             timeout_keep_alive=60,
+            ssl_certfile=self.tls[0] if self.tls else None,
+            ssl_keyfile=self.tls[1] if self.tls else None,
         )
         self._server = uvicorn.Server(config)
         listening = self._probe.dup()
@@ -143,8 +145,9 @@ class Stub:
             for signed in json.loads(body):
                 if not self._verify(protocol.receipt_bytes(signed["payload"]), signed["signature"]):
                     self.bad.append("signature of a receipt")
-                self.receipts.append(json.loads(signed["payload"]))
-                self.receipt_times.append(time.monotonic())
+                receipt = json.loads(signed["payload"])
+                if receipt not in self.receipts:  # one whose answer was lost comes again
+                    self.receipts.append(receipt)
             return 200, {}
         return 404, {"error": "not_found"}
 

@@ -109,7 +109,8 @@ def _link_reason(row: AuditEntry, at: int, previous: str) -> str:
         return f"entry {at + 1} is missing: {at} is followed by {row.seq}"
     if row.previous_hash != previous:
         return f"entry {row.seq} does not follow {at}: expected {previous}, found {row.previous_hash}"
-    expected = chain.entry_hash(chain.covered(row), previous)
+    # By the verifier's lines and not by those that wrote the entry: whoever checks later gets the same.
+    expected = verify.following(previous, chain.covered(row))
     return (
         "" if expected == row.hash else f"entry {row.seq} was changed: expected {expected}, found {row.hash}"
     )

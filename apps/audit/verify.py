@@ -77,6 +77,16 @@ def _refuse(text: str) -> Any:
     raise ValueError(f"{text[:40]} is not a whole number")
 
 
+def following(previous: str, entry: dict[str, Any]) -> str:
+    """The hash of the entry with these `FIELDS` after the hash `previous`."""
+    return linked(previous, hashlib.sha256(canonical({name: entry[name] for name in FIELDS})).hexdigest())
+
+
+def linked(previous: str, digest: str) -> str:
+    """The hash of the entry with `digest` after the hash `previous`."""
+    return hashlib.sha256(DOMAIN + previous.encode() + b"\n" + digest.encode()).hexdigest()
+
+
 # --- signed notes (C2SP signed-note, Ed25519) ---
 
 
@@ -230,7 +240,7 @@ class Trail:
                 f"it states {entry['previous_hash']!s:.64}."
             )
         try:
-            self._link(hashlib.sha256(canonical({name: entry[name] for name in FIELDS})).hexdigest())
+            self.hash = following(self.hash, entry)
         except ValueError as error:
             raise Broken(f"entry {self.seq} was changed: it is no text that can be kept.") from error
         self.entries += 1
@@ -243,7 +253,7 @@ class Trail:
     def take_withheld(self, record: dict[str, Any]) -> None:
         """The place of an entry outside the selection: its digest keeps the chain together."""
         self._come_to(record["seq"])
-        self._link(str(record["withheld"]))
+        self.hash = linked(self.hash, str(record["withheld"]))
         self.withheld += 1
 
     def take_checkpoint(self, note: str) -> None:
@@ -270,9 +280,6 @@ class Trail:
         if seq > self.statement["last"]:
             raise Broken(f"entry {seq} was added: the export ran to entry {self.statement['last']}.")
         self.seq += 1
-
-    def _link(self, digest: str) -> None:
-        self.hash = hashlib.sha256(DOMAIN + self.hash.encode() + b"\n" + digest.encode()).hexdigest()
 
 
 def begun(record: dict[str, Any], key: str | None) -> Trail:

@@ -7,6 +7,7 @@ from django.db import connection
 
 from apps.audit import checkpoints, selectors
 from apps.audit.models import AuditEntry, Checkpoint
+from apps.audit.tasks import sign_checkpoint
 from tests.audit.trails import INGRID
 
 TABLES = ("audit_auditentry", "audit_checkpoint")
@@ -92,6 +93,16 @@ def test_nothing_is_signed_over_a_broken_chain(owner: None) -> None:
     with pytest.raises(checkpoints.ChainBroken, match="entry 5 was changed"):
         checkpoints.sign()
     assert not Checkpoint.objects.exists()
+
+
+def test_the_hourly_task_says_that_the_chain_is_broken(owner: None, caplog: pytest.LogCaptureFixture) -> None:
+    sign_checkpoint()
+    assert Checkpoint.objects.get().size == 12
+    sql("UPDATE audit_auditentry SET by_name = 'mallory' WHERE seq = 13")
+    checkpoints.check(by=INGRID)
+    sign_checkpoint()
+    assert "entry 13 was changed" in caplog.text
+    assert Checkpoint.objects.count() == 1
 
 
 def test_a_check_is_in_the_trail_with_its_result(trail: None) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -42,10 +41,7 @@ def edit_in_depth(rows: Rows) -> None:
 def edit_and_hash_anew(rows: Rows) -> None:
     row = rows[place(rows, 5)]
     row["by_name"] = "mallory"
-    digest = hashlib.sha256(verify.canonical({name: row[name] for name in verify.FIELDS})).hexdigest()
-    row["hash"] = hashlib.sha256(
-        verify.DOMAIN + row["previous_hash"].encode() + b"\n" + digest.encode()
-    ).hexdigest()
+    row["hash"] = verify.following(row["previous_hash"], row)
 
 
 def rewrite_all_that_follows(rows: Rows) -> None:
@@ -54,10 +50,7 @@ def rewrite_all_that_follows(rows: Rows) -> None:
     for row in rows[place(rows, 5) :]:
         if "hash" in row:
             row["previous_hash"] = previous
-            digest = hashlib.sha256(verify.canonical({name: row[name] for name in verify.FIELDS})).hexdigest()
-            previous = row["hash"] = hashlib.sha256(
-                verify.DOMAIN + previous.encode() + b"\n" + digest.encode()
-            ).hexdigest()
+            previous = row["hash"] = verify.following(previous, row)
 
 
 def remove(rows: Rows) -> None:

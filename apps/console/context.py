@@ -1,10 +1,8 @@
 """What every page's frame shows, in three cheap queries."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from apps.feed.models import FeedEntry
 from apps.fleet.choices import LIVE_RUNS, AgentState
+from apps.fleet.health import limits
 from apps.fleet.models import HostAgent, TrainingRun
 from apps.incidents.selectors import queue
 
@@ -43,8 +42,7 @@ def feed_cursor() -> int:
 
 def _shell() -> Shell:
     cursor = feed_cursor()
-    late = timezone.now() - timedelta(seconds=settings.HOST_LATE_SECONDS)
-    blind = timezone.now() - timedelta(seconds=settings.HOST_LATE_SECONDS * 4)
+    late, blind = limits(timezone.now())
     hosts = HostAgent.objects.filter(state=AgentState.ACTIVE).aggregate(
         total=Count("pk"),
         seen=Count("pk", filter=Q(last_seen_at__gte=late)),

@@ -75,14 +75,45 @@ class Story:
 
 def story(name: str = "gpu-a12-03", *, text: str = TUNNEL, drill: bool = False) -> Story:
     """Everything that the incident page can show; `text` stands in every field that a host controls."""
-    now = timezone.now()
-    at = now - timedelta(minutes=2)
+    at = timezone.now() - timedelta(minutes=2)
+    agent = _host(name, text)
+    run = _run(agent.host, text, at=at, drill=drill)
+    batch = Batch.objects.create(
+        agent=agent, sequence=1, body=b"[]", digest=hashlib.sha256(b"[]").hexdigest(), signature="s",
+        received_at=at,
+    )  # fmt: skip
+    call = _call(agent.host, run, text, at=at)
+    process, connection = _facts(agent.host, run, batch, text, at=at)
+    incident = _incident(run, text, at=at)
+    rule, _ = DetectionRule.objects.get_or_create(
+        slug="reverse-tunnel",
+        defaults={"title": "Reverse tunnel", "family": "tunnels", "behaviour": "tunnel", "level": "critical"},
+    )
+    key = uuid.uuid4().bytes
+    made = Story(agent.host, agent, run, batch, rule, call, process, incident, key, at, [])
+    alert = made.alert(at=at + timedelta(milliseconds=412), text=_short(text, 200))
+    Alert.objects.filter(pk=alert.pk).update(connection=connection)
+    made.alerts.append(alert)
+    IncidentSpan.objects.create(incident=incident, key=key, first_alert_id=alert.pk)
+    IncidentHost.objects.create(incident=incident, host=agent.host)
+    said = text.replace("\x00", "")
+    Attribution.objects.create(
+        alert=alert, tool_call=call, origin="model", strength=97, clock_error_ms=8.0, delta_ms=412.0,
+        basis=[{"matcher": "cgroup", "strength": "exact", "says": said, "against": False}], missing=[said],
+    )  # fmt: skip
+    return made
+
+
+def _host(name: str, text: str) -> HostAgent:
     host = Host.objects.create(name=_short(name), machine_id=uuid.uuid4().hex)
-    agent = HostAgent.objects.create(
+    return HostAgent.objects.create(
         uuid=uuid.uuid4(), host=host, public_key=uuid.uuid4().bytes * 2, version=_short(text, 32),
-        last_seen_at=now, clock_offset_ms=3.0, clock_error_ms=2.0,
+        last_seen_at=timezone.now(), clock_offset_ms=3.0, clock_error_ms=2.0,
         sensors={text[:40]: {"mode": text, "ok": True, "blind": text}}, spool={"pending": 0, "dropped": 0},
     )  # fmt: skip
+
+
+def _run(host: Host, text: str, *, at: datetime, drill: bool) -> TrainingRun:
     run = TrainingRun.objects.create(
         name=_short(text, 100) + uuid.uuid4().hex[:8], marker=uuid.uuid4().hex, framework=_short(text, 40),
         lineage=_short(text, 100), owner=_short(text, 100), started_at=at - timedelta(hours=1), drill=drill,
@@ -92,28 +123,30 @@ def story(name: str = "gpu-a12-03", *, text: str = TUNNEL, drill: bool = False) 
         run=run, host=host, cgroup=f"/{_short(text, 300)}", root_pid=41_902, root_start_ticks=1,
         gpus=["GPU-1"], started_at=at,
     )  # fmt: skip
-    batch = Batch.objects.create(
-        agent=agent,
-        sequence=1,
-        body=b"[]",
-        digest=hashlib.sha256(b"[]").hexdigest(),
-        signature="s",
-        received_at=at,
-    )
+    return run
+
+
+def _call(host: Host, run: TrainingRun, text: str, *, at: datetime) -> ToolCall:
     episode = Episode.objects.create(run=run, native_id=_short(text, 150), global_step=18_412, started_at=at)
-    call = ToolCall.objects.create(
+    return ToolCall.objects.create(
         run=run, episode=episode, host=host, trace_id=uuid.uuid4().hex, span_id=uuid.uuid4().hex[:16],
         call_id=_short(text, 150), name=_short(text, 150), arguments=text.replace("\x00", ""),
         arguments_captured=True, global_step=18_412, started_at=at, received_at=at,
     )  # fmt: skip
-    shell = _process(host, run, batch, text, pid=48_200, ppid=41_902, at=at + timedelta(milliseconds=5))
-    process = _process(host, run, batch, text, pid=48_211, ppid=48_200, at=at + timedelta(milliseconds=25))
-    _process(host, run, batch, text, pid=48_212, ppid=48_211, at=at + timedelta(milliseconds=60))
-    assert shell.pk
+
+
+def _facts(
+    host: Host, run: TrainingRun, batch: Batch, text: str, *, at: datetime
+) -> tuple[Process, Connection]:
+    """A shell, the process in question with its socket, what it started; a gap and a GPU beside them."""
+    moments = {ms: at + timedelta(milliseconds=ms) for ms in (5, 25, 60, 186)}
+    _process(host, run, batch, text, pid=48_200, ppid=41_902, at=moments[5])
+    process = _process(host, run, batch, text, pid=48_211, ppid=48_200, at=moments[25])
+    _process(host, run, batch, text, pid=48_212, ppid=48_211, at=moments[60])
     connection = Connection.objects.create(
         host=host, process=process, run=run, pid=48_211, start_ticks=10, proto="tcp", state="ESTABLISHED",
-        local="10.0.0.1:50000", remote=_short(text, 60), batch=batch, position=0,
-        opened_at=at + timedelta(milliseconds=186), received_at=at,
+        local="10.0.0.1:50000", remote=_short(text, 60), batch=batch, position=0, opened_at=moments[186],
+        received_at=at,
     )  # fmt: skip
     Event.objects.create(
         kind="gap", host=host, batch=batch, position=9, occurred_at=at, received_at=at,
@@ -123,29 +156,15 @@ def story(name: str = "gpu-a12-03", *, text: str = TUNNEL, drill: bool = False) 
         host=host, run=run, gpu_uuid=_short(text, 60), pid=48_211, start_ticks=10, sm_percent=40.0,
         occurred_at=at, received_at=at,
     )  # fmt: skip
-    rule, _ = DetectionRule.objects.get_or_create(
-        slug="reverse-tunnel",
-        defaults={"title": "Reverse tunnel", "family": "tunnels", "behaviour": "tunnel", "level": "critical"},
-    )
-    incident = Incident.objects.create(
+    return process, connection
+
+
+def _incident(run: TrainingRun, text: str, *, at: datetime) -> Incident:
+    return Incident.objects.create(
         title=_short(text, 200), behaviour="tunnel", level="critical", rank=RANK["critical"], run=run,
-        drill=drill,
-        origin="model", confidence=97, alert_count=1, first_alert_at=at, last_alert_at=now, opened_at=at,
-        changed_at=at,
+        drill=run.drill, origin="model", confidence=97, alert_count=1, first_alert_at=at,
+        last_alert_at=timezone.now(), opened_at=at, changed_at=at,
     )  # fmt: skip
-    key = uuid.uuid4().bytes
-    made = Story(host, agent, run, batch, rule, call, process, incident, key, at, [])
-    alert = made.alert(at=at + timedelta(milliseconds=412), text=_short(text, 200))
-    Alert.objects.filter(pk=alert.pk).update(connection=connection)
-    made.alerts.append(alert)
-    IncidentSpan.objects.create(incident=incident, key=key, first_alert_id=alert.pk)
-    IncidentHost.objects.create(incident=incident, host=host)
-    said = text.replace("\x00", "")
-    Attribution.objects.create(
-        alert=alert, tool_call=call, origin="model", strength=97, clock_error_ms=8.0, delta_ms=412.0,
-        basis=[{"matcher": "cgroup", "strength": "exact", "says": said, "against": False}], missing=[said],
-    )  # fmt: skip
-    return made
 
 
 def _process(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 def test_children_end_with_it(stack: Stack) -> None:
     stack.start()
     stack.stop(signal.SIGKILL)
-    until(lambda: not stack.left(), seconds=10, told=lambda: str(stack.left()))
+    until(lambda: not stack.left(), seconds=30, told=lambda: str(stack.left()))
 
 
 def test_the_next_start_ends_what_was_left_and_runs(stack: Stack) -> None:

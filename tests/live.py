@@ -121,14 +121,19 @@ class Page:
 
     open: ClassVar[list["Page"]] = []
 
-    def __init__(self, server: Web, session: str | None, *, origin: str | None = None) -> None:
+    def __init__(
+        self, server: Web, session: str | None, *, origin: str | None = None, queue: int = 16
+    ) -> None:
         cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session}"} if session else {}
         self.socket: ClientConnection = connect(
             f"ws://127.0.0.1:{server.port}/ws/feed/",
             origin=origin or server.address,
             additional_headers=cookie,
             compression=None,
+            max_size=None,
+            max_queue=queue,
         )
+        self.names: set[str] = set()
         self.cursor: int | None = None
         self.seen: list[int] = []
         Page.open.append(self)
@@ -144,6 +149,7 @@ class Page:
         while True:
             frame = json.loads(self.socket.recv(timeout=max(0.01, deadline - time.monotonic())))
             self.seen += [entry["id"] for entry in frame.get("entries", [])]
+            self.names |= frame.keys()
             self.cursor = frame.get("cursor", self.cursor)
             if name in frame:
                 return frame

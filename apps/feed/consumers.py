@@ -16,8 +16,9 @@ A page reads its cursor before its own queries: snapshot + entries after the cur
 import asyncio
 import contextlib
 import json
+import math
 import re
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -55,7 +56,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         message = parsed(text_data)
-        if "ping" in message and isinstance(message["ping"], int | float):
+        if is_number(message.get("ping")):
             await self.send(frames.pong(message["ping"], lag_ms=hub.current().lag_ms))
             return
         topics, cursor = message.get("subscribe"), message.get("cursor")
@@ -110,6 +111,11 @@ def parsed(text: str | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether this is a number that JSON can carry back."""
+    return type(value) in (int, float) and math.isfinite(cast(float, value))
 
 
 def known(topics: object) -> TypeGuard[list[str]]:

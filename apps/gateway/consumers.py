@@ -11,7 +11,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from apps.feed import hub
-from apps.feed.consumers import parsed
+from apps.feed.consumers import is_number, parsed
 from apps.gateway import auth, presence
 from apps.gateway.auth import RefusedError
 from hostagent import protocol
@@ -51,7 +51,7 @@ class BellConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         beat = parsed(text_data).get("beat")
-        if isinstance(beat, int | float) and self.agent_id is not None:
+        if is_number(beat) and self.agent_id is not None:
             presence.beat(self.agent_id, self)
             await self._say(beat=beat, server_time_ms=time.time_ns() // 1_000_000)
 

@@ -165,6 +165,9 @@ def test_the_audit_topic_needs_its_right(server: Web) -> None:
         '{"subscribe": ["queue"], "cursor": "1"}',
         '{"subscribe": [' + ",".join(['"queue"'] * 21) + "]}",
         '{"ping": "' + "x" * 5_000 + '"}',
+        '{"ping": NaN}',
+        '{"ping": 1e999}',
+        '{"ping": true}',
     ],
 )
 def test_what_is_not_understood_closes_the_socket(server: Web, text: str) -> None:

@@ -59,10 +59,13 @@ class Place:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def wait_for_incident(self) -> None:
-        """The drill's first incident is there."""
-        ask = "from apps.incidents.models import Incident; print(Incident.objects.filter(drill=True).count())"
-        until(lambda: int(self.manage(ask)) > 0, seconds=90)
+    def drill_incident(self) -> int:
+        """The drill's first incident, waited for."""
+        ask = (
+            "from apps.incidents.models import Incident\n"
+            "print(min(Incident.objects.filter(drill=True).values_list('pk', flat=True), default=0))"
+        )
+        return until(lambda: int(self.manage(ask)), seconds=90)
 
     def marked(self, marker: str) -> list[int]:
         """Processes of this machine that carry the run's marker in their environment."""

@@ -2,24 +2,13 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Place, SignIn
+from tests.browser.killing import order_the_kill
 from tests.stack.running import until
 
 LONG, LIVE = 60_000, 10_000
-
-
-def hold(page: Page, seconds: float = 1.8) -> None:
-    """The kill button is held down until the order goes."""
-    button = page.locator("button.hold")
-    expect(button).to_be_enabled()
-    box = button.bounding_box()
-    assert box
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.wait_for_timeout(seconds * 1000)  # the hold itself: 1.5 s by design
-    page.mouse.up()
 
 
 def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, sign_in: SignIn) -> None:
@@ -55,12 +44,7 @@ def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, s
     run = ana.locator("header code, .facts code").first.inner_text()
     assert place.marked(run), "the drill's processes run"
     ana.locator(".rung.kill").first.click()
-    dialog = ana.locator("form.dialog")
-    expect(dialog).to_contain_text(run)
-    dialog.get_by_label(re.compile("^Reason")).fill("Reverse tunnel opened by the model")
-    dialog.locator("input[name=typed_name]").fill(run)
-    hold(ana)
-    ana.wait_for_url(re.compile(r"/orders/\d+/"))
+    order_the_kill(ana, run, reason="Reverse tunnel opened by the model")
     expect(ana.locator("main")).to_contain_text(re.compile("verified dead", re.I), timeout=LONG)
 
     # Nothing of it is left, and Jonas, who reloaded nothing, sees the proof too.

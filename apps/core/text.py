@@ -28,6 +28,8 @@ def typable(value: str) -> str:
 
 def storable(value: str, *, limit: int) -> str:
     """`value` as PostgreSQL can keep it: no NUL, no lone surrogate, at most `limit` characters."""
+    if len(value) <= limit and value.isascii() and "\x00" not in value:
+        return value  # nearly all of what comes in
     kept = value[:limit].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
     return kept[:limit]  # what was written out is longer
 

@@ -1,9 +1,11 @@
 """What host agents say about themselves while they run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from apps.core.bulk import run
 from apps.core.jsontext import storable_json
 from apps.core.text import storable
 from apps.fleet.models import HostAgent
@@ -36,8 +38,15 @@ def keep_beat(beat: Beat) -> bool:
     return bool(before != sensors)
 
 
-def note_batches(agent_id: int, *, sequence: int, seen_at: datetime) -> None:
-    """The agent was heard, up to that batch."""
-    agent = HostAgent.objects.filter(pk=agent_id)
-    agent.update(last_seen_at=seen_at)
-    agent.filter(last_sequence__lt=sequence).update(last_sequence=sequence)
+HEARD = """
+UPDATE fleet_hostagent a
+   SET last_seen_at = GREATEST(a.last_seen_at, s.seen_at),
+       last_sequence = GREATEST(a.last_sequence, s.sequence)
+  FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS s(id, sequence, seen_at) WHERE a.id = s.id
+"""
+
+
+def note_heard(heard: Mapping[int, tuple[int, datetime]]) -> None:
+    """Each agent was heard up to that sequence, at that time."""
+    agents = sorted(heard)
+    run(HEARD, [agents, [heard[pk][0] for pk in agents], [heard[pk][1] for pk in agents]])

@@ -45,8 +45,26 @@ class End:
     reason: str
 
 
-def start_run(start: Start) -> TrainingRun:
-    """The run is known and stands on its host. Told twice, nothing changes.
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What has to be recorded about a run, once everything else of the transaction is done."""
+
+    action: str
+    run: TrainingRun
+    detail: dict[str, Any]
+
+
+def record_acts(acts: Iterable[Act]) -> None:
+    """The acts are in the audit trail. Its lock is held until the commit, so this comes last: whoever took
+    it first and then waited for an incident would wait in a circle with one who closes that incident.
+    """
+    for act in acts:
+        subject = Subject("run", str(act.run.pk), act.run.name)
+        record(act.action, by=SYSTEM, subject=subject, drill=act.run.drill, **act.detail)
+
+
+def start_run(start: Start) -> tuple[TrainingRun, Act | None]:
+    """The run is known and stands on its host; the act is to be recorded. Told twice, nothing changes.
 
     A marker that comes again after its run ended means that the run goes on: it is live again, and the
     audit trail holds both.
@@ -67,17 +85,9 @@ def start_run(start: Start) -> TrainingRun:
     )
     again = not fresh and _revived(run, start.at)
     _place(run, start)
-    if fresh or again:
-        record(
-            "run.started",
-            by=SYSTEM,
-            subject=Subject("run", str(run.pk), run.name),
-            drill=run.drill,
-            host=start.host_name,
-            marker=marker,
-            again=again,
-        )
-    return run
+    if not (fresh or again):
+        return run, None
+    return run, Act("run.started", run, {"host": start.host_name, "marker": marker, "again": again})
 
 
 def _revived(run: TrainingRun, at: datetime) -> bool:
@@ -103,20 +113,17 @@ def _place(run: TrainingRun, start: Start) -> None:
         Placement.objects.filter(pk=placed.pk).update(**where)
 
 
-def end_run(run_id: int, end: End) -> bool:
-    """The run has ended on that host; and as a whole, when it was the last. True when it was."""
+def end_run(run_id: int, end: End) -> Act | None:
+    """The run has ended on that host; and as a whole, when it was the last: then that is to be recorded."""
     placements = Placement.objects.filter(run_id=run_id, ended_at=None)
     placements.filter(host_id=end.host_id, started_at__lte=end.at).update(ended_at=end.at)
     if placements.exists():
-        return False
+        return None
     rows = TrainingRun.objects.filter(pk=run_id)
     reason = storable(end.reason, limit=200)
     if not move(rows, "state", frm=LIVE_RUNS, to=RunState.ENDED, ended_at=end.at, end_reason=reason):
-        return False
-    run = rows.get()
-    subject = Subject("run", str(run.pk), run.name)
-    record("run.ended", by=SYSTEM, subject=subject, drill=run.drill, reason=reason)
-    return True
+        return None
+    return Act("run.ended", rows.get(), {"reason": reason})
 
 
 def note_step(run_id: int, global_step: int) -> bool:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.attribution.services import attribute_again
 from apps.detection.services import raise_alerts
+from apps.fleet.runs import record_acts
 from apps.fleet.selectors import RunBook, run_book
 from apps.gateway.lot import sort_out
 from apps.gateway.otlp import Seen
@@ -17,6 +18,7 @@ from apps.gateway.stages.calls import Source, keep_sources
 from apps.gateway.stages.detect import detect
 from apps.gateway.stages.store import Kept, store
 from apps.incidents import correlation
+from apps.incidents.correlation import Joined, Leanings
 from apps.telemetry import inbox
 from apps.telemetry.inbox import Waiting
 
@@ -69,10 +71,10 @@ def tell(taken: list[Waiting]) -> None:
     found.keep_only(ids)
     errors = {batch.host_id: batch.clock_error_ms for batch in taken}
     leanings = attribute_lot(kept, found, ids, errors)
-    grown = correlation.grow(list(found.groups.values()), joined, leanings.by_key)
-    leant = correlation.lean_again(leanings.by_alert)
+    grown = correlation.grow(list(found.groups.values()), joined, leanings)
     inbox.done(taken)
-    announce(kept, grown, leant)
+    record_acts(kept.runs.acts)
+    announce(kept, grown)
 
 
 def tell_traces(spans: list[Seen]) -> None:
@@ -84,8 +86,8 @@ def tell_traces(spans: list[Seen]) -> None:
         book = run_book([], names={seen.run for seen in spans if seen.run}, since=now)
         kept = Kept(book, calls=keep_sources([_source(seen, book, now) for seen in spans]))
         again = attribute_again([call.id for call in kept.calls], book=book, apart=[])
-        leant = correlation.lean_again({one.alert_id: leaning(one) for one in again})
-        announce(kept, [], leant)
+        leanings = Leanings(by_alert={one.alert_id: leaning(one) for one in again})
+        announce(kept, correlation.grow([], Joined(), leanings))
 
 
 def _source(seen: Seen, book: RunBook, now: datetime) -> Source:

@@ -5,13 +5,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from django.conf import settings
-from redis import Redis
-
-from apps.gateway.tasks import PENDING, drain
+from apps.gateway import broker
+from apps.gateway.tasks import drain
 
 log = logging.getLogger(__name__)
 QUIET_SECONDS = 1.0  # how long a broker that is away is left alone; the sweep works off what waits
+EXPIRES_SECONDS = 30
 
 
 class Kick:
@@ -20,32 +19,30 @@ class Kick:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "kick")
         self._wanted = threading.Event()
-        self._redis: Redis | None = None
-        self._down_until = 0.0
-        self._down = False
+        self._quiet_until = 0.0
+        self.broker_is_away = False
 
     def __call__(self) -> None:
         """A worker will look at the inbox, if the broker lets us; returns at once."""
-        if not self._wanted.is_set() and time.monotonic() >= self._down_until:
+        if not self._wanted.is_set() and time.monotonic() >= self._quiet_until:
             self._wanted.set()
             self._thread.submit(self._send)
+
+    def settle(self) -> None:
+        """What was asked for up to now has been sent, or could not be."""
+        self._thread.submit(lambda: None).result()
 
     def _send(self) -> None:
         self._wanted.clear()  # a batch that comes from here on is not covered by this kick
         try:
-            if self._client().set(PENDING, 1, nx=True, px=2000):
-                drain.apply_async(expires=30)
-            self._down = False
+            if broker.claim():
+                drain.apply_async(expires=EXPIRES_SECONDS)
+            self.broker_is_away = False
         except Exception as error:
-            self._down_until = time.monotonic() + QUIET_SECONDS
-            if not self._down:
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
+            if not self.broker_is_away:
                 log.warning("The broker is away (%s): batches wait in the inbox.", type(error).__name__)
-            self._down = True
-
-    def _client(self) -> Redis:
-        if self._redis is None:
-            self._redis = Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=0.5)
-        return self._redis
+            self.broker_is_away = True
 
 
 kick = Kick()

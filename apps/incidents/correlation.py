@@ -26,6 +26,14 @@ class Leaning:
 
 
 @dataclass(slots=True)
+class Leanings:
+    """Which way attributions lean: of new alerts by correlation key, of earlier ones by alert."""
+
+    by_key: dict[bytes, list[Leaning]] = field(default_factory=dict)
+    by_alert: dict[int, Leaning] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Joined:
     """The incidents of a lot: by key, and which of them are new."""
 
@@ -91,27 +99,32 @@ def _incident(group: Group, follows: int | None, now: datetime) -> Incident:
     )
 
 
-def grow(groups: Sequence[Group], joined: Joined, leanings: Mapping[bytes, Iterable[Leaning]]) -> list[Grown]:
-    """The incidents count their new alerts, know their hosts, and lean as their best attribution does.
+def grow(groups: Sequence[Group], joined: Joined, leanings: Leanings) -> list[Grown]:
+    """The incidents count their new alerts, know their hosts, and lean as their best attribution does;
+    so do those of earlier alerts that were attributed anew. Answers those of which something changed.
 
     Call it after the alerts are inserted, with what of them was new.
     """
     counted = [group for group in groups if group.count]
-    if not counted:
+    earlier = _of_alerts(leanings.by_alert)
+    ids = {joined.by_key[group.key] for group in counted} | set(earlier)
+    if not ids:
         return []
+    # All of them at once and in one order: two workers never wait for each other in a circle.
+    locked = Incident.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    kept = {incident.pk: incident for incident in locked}
     _count(counted, joined)
     _note_hosts(counted, joined)
-    ids = [joined.by_key[group.key] for group in counted]
-    kept = {incident.pk: incident for incident in Incident.objects.filter(pk__in=ids)}
-    grown = []
+    grown = {pk: Grown(pk, one.run_id, pk in joined.opened, 0, one.level) for pk, one in kept.items()}
     for group in counted:
-        incident = kept[joined.by_key[group.key]]
-        one = Grown(incident.pk, group.run_id, incident.pk in joined.opened, group.count, incident.level)
-        _grade(incident, group.level, one)
-        lean(incident, leanings.get(group.key, ()), one)
-        grown.append(one)
-    _say_opened([kept[pk] for pk in ids if pk in joined.opened])
-    return grown
+        pk = joined.by_key[group.key]
+        grown[pk].count += group.count
+        _grade(kept[pk], group.level, grown[pk])
+        _lean(kept[pk], leanings.by_key.get(group.key, ()), grown[pk])
+    for pk, found in earlier.items():
+        _lean(kept[pk], found, grown[pk])
+    _say_opened([kept[pk] for pk in sorted(joined.opened & kept.keys())])
+    return [one for one in grown.values() if one.opened or one.count or one.changed]
 
 
 COUNT = """
@@ -126,6 +139,8 @@ UPDATE incidents_incident i
 
 
 def _count(groups: Sequence[Group], joined: Joined) -> None:
+    if not groups:
+        return
     columns = [
         ("incident_id", "bigint"),
         ("alerts", "bigint"),
@@ -159,7 +174,7 @@ def _grade(incident: Incident, level: str, one: Grown) -> None:
     one.changed.append("level")
 
 
-def lean(incident: Incident, leanings: Iterable[Leaning], one: Grown) -> None:
+def _lean(incident: Incident, leanings: Iterable[Leaning], one: Grown) -> None:
     """The incident's origin and confidence are those of the strongest attribution so far."""
     best = max(leanings, key=lambda leaning: leaning.strength, default=None)
     if best is None or best.origin == Origin.UNKNOWN or best.strength <= incident.confidence:
@@ -198,16 +213,9 @@ SELECT DISTINCT a.id, s.incident_id
 """
 
 
-def lean_again(leanings: Mapping[int, Leaning]) -> list[Grown]:
-    """Alerts were attributed anew (by alert id): their incidents lean accordingly."""
-    if not leanings:
-        return []
-    by_incident: dict[int, list[Leaning]] = {}
-    for alert, incident in rows(OF_ALERTS, [list(leanings)]):
-        by_incident.setdefault(incident, []).append(leanings[alert])
-    changed = []
-    for incident in Incident.objects.select_for_update().filter(pk__in=by_incident).order_by("pk"):
-        one = Grown(incident.pk, incident.run_id, opened=False, count=0, level=incident.level)
-        lean(incident, by_incident[incident.pk], one)
-        changed.append(one)
-    return [one for one in changed if one.changed]
+def _of_alerts(leanings: Mapping[int, Leaning]) -> dict[int, list[Leaning]]:
+    """What was concluded anew, by incident."""
+    found: dict[int, list[Leaning]] = {}
+    for alert, incident in rows(OF_ALERTS, [list(leanings)]) if leanings else ():
+        found.setdefault(incident, []).append(leanings[alert])
+    return found

@@ -80,7 +80,7 @@ def test_tool_call_that_is_heard_of_last_is_matched_after_all(machine: Machine) 
     check(machine)
     before.refresh_from_db()
     assert before.superseded_at is not None
-    assert FeedEntry.objects.filter(kind="incident.changed").exists()
+    assert FeedEntry.objects.filter(kind="incident.grew", detail__changed__contains=["origin"]).exists()
 
 
 def test_run_that_is_heard_of_late_still_owns_its_processes(machine: Machine) -> None:

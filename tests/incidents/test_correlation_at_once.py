@@ -119,3 +119,22 @@ def _waiting() -> Any:
     from apps.telemetry.models import Batch
 
     return Batch.objects.filter(state="pending").order_by("pk")
+
+
+def test_run_that_starts_beside_a_growing_incident_waits_for_nobody_in_a_circle() -> None:
+    machines = [Machine.enrolled() for _ in range(2)]
+    for machine in machines:
+        told(machine, run_start())
+    for round_ in range(6):
+        for number, machine in enumerate(machines):
+            name = f"run-{round_}-{number}"
+            start = run_start(name, root_pid=1_000 + round_ * 2 + number)
+            put(
+                machine,
+                start,
+                *(alert(f"r{round_}", title=f"t{round_}-{n % 3}", run="rome") for n in range(9)),
+            )
+        ids = [row.pk for row in _waiting()]
+        assert together(*(lambda pk=pk: ingest.work_off_alone(pk) for pk in ids)) == []
+    assert Incident.objects.count() == 18
+    all_held_once()

@@ -8,30 +8,20 @@ from apps.gateway.stages.store import Kept
 from apps.incidents.correlation import Grown
 
 
-def announce(kept: Kept, grown: Iterable[Grown], leant: Iterable[Grown]) -> None:
+def announce(kept: Kept, grown: Iterable[Grown]) -> None:
     """Everybody who looks at something that changed is told, once."""
-    entries = [*_incidents(grown), *_leant(leant), *_runs(kept), *_calls(kept), *_hosts(kept)]
+    entries = [*_incidents(grown), *_runs(kept), *_calls(kept), *_hosts(kept)]
     if entries:
         publish_many(entries)
 
 
 def _incidents(grown: Iterable[Grown]) -> Iterator[FeedEntry]:
     for one in grown:
-        kind = "incident.opened" if one.opened else "incident.grew"
-        yield _incident(kind, one, count=one.count, level=one.level, changed=one.changed)
-
-
-def _leant(leant: Iterable[Grown]) -> Iterator[FeedEntry]:
-    for one in leant:
-        yield _incident("incident.changed", one, changed=one.changed)
-
-
-def _incident(kind: str, one: Grown, **detail: object) -> FeedEntry:
-    topics = ["queue", f"incident:{one.incident_id}"]
-    topics += [f"run:{one.run_id}"] if one.run_id is not None else []
-    return FeedEntry(
-        kind=kind, topics=topics, subject_kind="incident", subject_id=one.incident_id, detail=detail
-    )
+        kind = "incident.opened" if one.opened else "incident.grew" if one.count else "incident.changed"
+        topics = ["queue", f"incident:{one.incident_id}"]
+        topics += [f"run:{one.run_id}"] if one.run_id is not None else []
+        detail = {"count": one.count, "level": one.level, "changed": one.changed}
+        yield _entry(kind, topics, "incident", one.incident_id, **detail)
 
 
 def _runs(kept: Kept) -> Iterator[FeedEntry]:
@@ -53,5 +43,5 @@ def _hosts(kept: Kept) -> Iterator[FeedEntry]:
         yield _entry("host.changed", ["fleet"], "host", pk)
 
 
-def _entry(kind: str, topics: list[str], subject: str, pk: int) -> FeedEntry:
-    return FeedEntry(kind=kind, topics=topics, subject_kind=subject, subject_id=pk)
+def _entry(kind: str, topics: list[str], subject: str, pk: int, **detail: object) -> FeedEntry:
+    return FeedEntry(kind=kind, topics=topics, subject_kind=subject, subject_id=pk, detail=detail)

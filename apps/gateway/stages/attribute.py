@@ -1,22 +1,13 @@
 """Attribute: alerts that have something to match are matched with tool calls, earlier ones again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from apps.attribution.selectors import Subject
 from apps.attribution.services import Attributed, attribute, attribute_again
 from apps.detection.services import AlertKey, AlertRow
 from apps.gateway.stages.detect import Found
 from apps.gateway.stages.store import Kept
-from apps.incidents.correlation import Leaning
-
-
-@dataclass(slots=True)
-class Leanings:
-    """Which way attributions lean: of this lot's alerts by correlation key, of earlier ones by alert."""
-
-    by_key: dict[bytes, list[Leaning]] = field(default_factory=dict)
-    by_alert: dict[int, Leaning] = field(default_factory=dict)
+from apps.incidents.correlation import Leaning, Leanings
 
 
 def attribute_lot(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -229,19 +230,22 @@ def _of_hosts(lot: Lot, kept: Kept) -> Iterator[Finding]:
         process_id, run_id = known.get(place, (None, None))
         run = kept.book.named(item.record.run) or kept.book.by_id.get(run_id or 0)
         rule = _host_rule(item.record)
-        title = storable(item.record.title, limit=200)
         yield Finding(
-            item, rule.slug, run, process_id, None, item.record.detail, level=rule.level, title=title
+            item, rule.slug, run, process_id, None, item.record.detail, level=rule.level, title=rule.title
         )
 
 
 def _host_rule(record: records.HostAlert) -> HostRule:
-    slug = _SLUG.sub("-", record.rule.lower()).strip("-")[:80] or "unnamed"
-    title = storable(record.title, limit=200) or slug
+    return _read_rule(record.rule, record.title, record.family, record.level, record.technique)
+
+
+@lru_cache(maxsize=4096)
+def _read_rule(rule: str, title: str, family: str | None, level: str, technique: str | None) -> HostRule:
+    slug = _SLUG.sub("-", rule.lower()).strip("-")[:80] or "unnamed"
     return HostRule(
         slug=slug,
-        title=title,
-        family=storable(record.family or "host", limit=40),
-        level=record.level if record.level in _LEVELS else Level.MEDIUM.value,
-        technique=storable(record.technique or "", limit=16),
+        title=storable(title, limit=200) or slug,
+        family=storable(family or "host", limit=40),
+        level=level if level in _LEVELS else Level.MEDIUM.value,
+        technique=storable(technique or "", limit=16),
     )

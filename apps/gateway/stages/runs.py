@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.core.jsontext import storable_json
 from apps.fleet import runs
+from apps.fleet.runs import Act
 from apps.fleet.selectors import RunBook
 from apps.gateway import records
 from apps.gateway.lot import Item, Lot
@@ -17,13 +18,19 @@ class RunNews:
 
     started: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
+    acts: list[Act] = field(default_factory=list)
 
 
 def start(lot: Lot) -> RunNews:
     """Every run that began is known."""
     news = RunNews()
-    for item in lot.of(records.RunStart):
-        news.started.add(runs.start_run(_start(item)).pk)
+    starts = [_start(item) for item in lot.of(records.RunStart)]
+    for start in sorted(
+        starts, key=lambda start: start.marker
+    ):  # as every worker does: no waiting in a circle
+        run, act = runs.start_run(start)
+        news.started.add(run.pk)
+        news.acts += [act] if act else []
     return news
 
 
@@ -64,10 +71,11 @@ def step_and_end(lot: Lot, book: RunBook, news: RunNews) -> None:
         if run := book.named(item.record.run):
             steps[run.pk] = max(item.record.global_step, steps.get(run.pk, 0))
     news.changed |= {pk for pk, step in sorted(steps.items()) if runs.note_step(pk, step)}
-    for item in lot.of(records.RunEnd):
-        run = book.named(item.record.run)
-        if run and runs.end_run(run.pk, _end(item)):
-            news.changed.add(run.pk)
+    ends = [(run.pk, _end(item)) for item in lot.of(records.RunEnd) if (run := book.named(item.record.run))]
+    for pk, end in sorted(ends, key=lambda pair: pair[0]):
+        if act := runs.end_run(pk, end):
+            news.changed.add(pk)
+            news.acts.append(act)
 
 
 def _end(item: Item) -> runs.End:

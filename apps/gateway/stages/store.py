@@ -101,9 +101,7 @@ def _event(item: Item, book: RunBook) -> EventRow:
 def _beats(lot: Lot) -> set[int]:
     """The agents were heard; answers the hosts whose sensors now say something else."""
     beats = {item.batch.agent_id: item for item in lot.of(records.Heartbeat)}
-    last = {batch.agent_id: batch for batch in lot.batches}
-    for agent in sorted(last):
-        heartbeats.note_batches(agent, sequence=last[agent].sequence, seen_at=last[agent].received_at)
+    heartbeats.note_heard({one.agent_id: (one.sequence, one.received_at) for one in lot.batches})
     return {item.batch.host_id for agent, item in sorted(beats.items()) if heartbeats.keep_beat(_beat(item))}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from hostagent import procfs
 from hostagent.executors.finder import Member
-from hostagent.sensors.net_tables import Socket, read_sockets, socket_inodes
+from hostagent.sensors.namespaces import sockets_of
+from hostagent.sensors.net_tables import Socket, socket_inodes
 
 MAX_PROCESSES = 256
 MAX_FILES = 64
@@ -72,7 +73,7 @@ class Evidence:
         if not inodes or netns is None:
             return []
         if netns not in tables:
-            tables[netns] = read_sockets(pid) or {}
+            tables[netns] = sockets_of(netns, pid) or {}
         held = [tables[netns][inode] for inode in inodes if inode in tables[netns]]
         for found in held:
             self.sockets[found.inode] = (found, netns)

@@ -11,7 +11,8 @@ from hostagent import procfs
 from hostagent.executors.evidence import Evidence
 from hostagent.executors.finder import Finder
 from hostagent.protocol import Probe
-from hostagent.sensors.net_tables import read_sockets, socket_inodes
+from hostagent.sensors.namespaces import sockets_of
+from hostagent.sensors.net_tables import socket_inodes
 
 REMOVE_S = 0.5
 
@@ -76,7 +77,7 @@ def probe_sockets(evidence: Evidence) -> Probe:
         witness = witness_of(netns)
         if witness is None:
             continue  # the namespace died with its last process, and its sockets with it
-        now = read_sockets(witness) or {}
+        now = sockets_of(netns, witness) or {}
         alive = {inode for inode, (_, home) in evidence.sockets.items() if home == netns and inode in now}
         left += [f"{now[inode].local} -> {now[inode].remote or 'listening'}" for inode in alive]
         if alive:

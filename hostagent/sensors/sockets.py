@@ -15,7 +15,8 @@ import time
 from hostagent import protocol
 from hostagent.outlet import Outlet
 from hostagent.protocol import SensorState
-from hostagent.sensors.net_tables import Socket, read_sockets, socket_inodes
+from hostagent.sensors import namespaces
+from hostagent.sensors.net_tables import Socket, socket_inodes
 from hostagent.sensors.table import Known, ProcessTable
 
 REST_S = 2.0
@@ -51,11 +52,12 @@ class SocketSensor:
         self._looked: dict[int, float] = {}
         self._full_scan_from = 0.0
         self._rested_at = 0.0
+        self._mode = namespaces.mode()
         table.listen(self._schedule)
 
     def state(self) -> SensorState:
         fresh = time.monotonic() - self._rested_at < 5 * REST_S
-        return {"mode": "proc", "ok": fresh, "blind": BLIND}
+        return {"mode": self._mode, "ok": fresh, "blind": BLIND}
 
     def run(self, stop: threading.Event) -> None:
         rest_due = 0.0
@@ -99,15 +101,19 @@ class SocketSensor:
         return due
 
     def _quick_look(self, known: Known, now: float) -> None:
+        """A namespace is read only when the process holds a socket that its last picture lacks."""
         assert known.netns is not None  # noqa: S101 - _schedule took only those with one
-        if now - self._looked.get(known.netns, 0.0) >= CLOSEST_LOOKS_S:
+        if now - self._looked.get(known.netns, 0.0) < CLOSEST_LOOKS_S:
+            return
+        picture = self._pictures.get(known.netns, {})
+        if any(is_news(picture.get(inode)) for inode in socket_inodes(known.pid)):
             inhabitants = [other for other in self._table.all() if other.netns == known.netns]
             self._look(known.netns, inhabitants)
 
     def _look(self, netns: int, inhabitants: list[Known]) -> None:
         self._looked[netns] = time.monotonic()
         for witness in inhabitants:
-            sockets = read_sockets(witness.pid)
+            sockets = namespaces.sockets_of(netns, witness.pid)
             if sockets is not None:
                 self._compare(netns, sockets, inhabitants)
                 return
@@ -183,3 +189,8 @@ class SocketSensor:
             },
             urgent=owner is not None and owner.of_run,
         )
+
+
+def is_news(known: Socket | None) -> bool:
+    """Not seen before (a unix socket never is), or seen on its way to something else."""
+    return known is None or known.state == "SYN_SENT"

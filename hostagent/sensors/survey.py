@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hostagent.protocol import SensorState
-from hostagent.sensors import gpu, processes, runs, sockets
+from hostagent.sensors import gpu, namespaces, processes, runs, sockets
 from hostagent.sensors.proc_events import ProcEvents
 
 
@@ -11,7 +11,7 @@ def survey() -> dict[str, SensorState]:
     nvml, why_not = gpu.load_nvml()
     return {
         "processes": process_events(),
-        "sockets": {"mode": "proc", "ok": True, "blind": sockets.BLIND},
+        "sockets": {"mode": namespaces.mode(), "ok": True, "blind": sockets.BLIND},
         "runs": {"mode": "inotify", "ok": True, "blind": runs.BLIND},
         "gpu": {
             "mode": "nvml" if nvml else "off",

@@ -67,6 +67,7 @@ class Stub:
             self._server.should_exit = True
             self._server.force_exit = True
             self._thread.join(5)
+        self._probe.close()  # or its backlog would go on taking calls that nobody answers
 
     def public(self) -> str:
         return b64url(self.key.public_key().export_key(format="raw"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from hostagent import procfs
-from hostagent.sensors.net_tables import address, parse_table
+from hostagent.sensors import namespaces
+from hostagent.sensors.net_tables import address, parse_table, read_sockets, socket_inodes
 from hostagent.sensors.processes import ProcessSensor
+from hostagent.sensors.sock_diag import read_own_sockets, read_part
 from hostagent.sensors.sockets import SocketSensor
 from hostagent.sensors.table import ProcessTable
 from tests.hostagent.acting import until
@@ -108,3 +111,35 @@ def test_odd_lines_of_a_table_are_passed_over() -> None:
     found: dict[int, object] = {}
     parse_table(b"head\n\n  0: short\n 1: 0100007F:1F90 00000000:0000 06 0 0 0 0 0 0\n", "ipv4", found)  # type: ignore[arg-type]
     assert found == {}
+
+
+def test_the_quick_way_and_the_text_of_proc_tell_the_same() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as door,
+        socket.create_server(("::1", 0), family=socket.AF_INET6),
+        socket.create_connection(door.getsockname()),
+    ):
+        mine = socket_inodes(os.getpid())
+        quick, text = read_own_sockets(), read_sockets(os.getpid())
+    assert quick is not None
+    assert text is not None
+    quick, text = ({inode: one for inode, one in way.items() if inode in mine} for way in (quick, text))
+    assert quick == text
+    assert sorted(one.state for one in quick.values()) == ["ESTABLISHED", "LISTEN", "LISTEN"]
+
+
+def test_where_the_kernel_does_not_answer_proc_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hostagent.sensors.sock_diag.NETLINK_SOCK_DIAG", 31)  # a family nobody serves
+    assert read_own_sockets() is None
+    assert namespaces.mode() == "proc"
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        address = f"127.0.0.1:{door.getsockname()[1]}"
+        found = namespaces.sockets_of(procfs.netns(os.getpid()) or 0, os.getpid())
+    assert found is not None
+    assert address in {one.local for one in found.values()}
+
+
+def test_a_refused_dump_is_no_empty_picture() -> None:
+    refusal = struct.pack("=IHHIIi", 20, 2, 0, 0, 0, -1)
+    with pytest.raises(OSError, match="refused"):
+        read_part(refusal, {})

@@ -132,7 +132,7 @@ def test_run_that_starts_beside_a_growing_incident_waits_for_nobody_in_a_circle(
             put(
                 machine,
                 start,
-                *(alert(f"r{round_}", title=f"t{round_}-{n % 3}", run="rome") for n in range(9)),
+                *(alert(f"r{round_}-{n % 3}", title=f"t{round_}-{n % 3}", run="rome") for n in range(9)),
             )
         ids = [row.pk for row in _waiting()]
         assert together(*(lambda pk=pk: ingest.work_off_alone(pk) for pk in ids)) == []

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 
 from apps.detection.argv.interpreters import INTERPRETERS
-from apps.detection.argv.launchers import is_launcher
+from apps.detection.argv.launchers import SHELLS, is_launcher
 from apps.detection.argv.names import ALIASES, program_name
 from apps.detection.facts import ProcessFact
 from apps.detection.rules import RULES
@@ -124,8 +124,9 @@ def worth_unfolding(fact: ProcessFact) -> bool:
         return True
     if name in FILE_PROGRAMS and True in map(_path_concerns, argv):
         return True
-    if is_launcher(name):
-        return name in _ALWAYS or _text_concerns(" ".join(argv[1:])[:MAX_JOINED].lower())
+    words = argv[1:] if name in SHELLS else argv  # a shell's own path is no sign of a shell inside
+    if is_launcher(name) and _text_concerns(" ".join(words)[:MAX_JOINED].lower()):
+        return True
     return (name in _NAMED and _named_concern(name, argv)) or (
         exe != name and exe in _NAMED and _named_concern(exe, argv)
     )

@@ -8,6 +8,7 @@ from apps.detection.argv.launchers import SHELLS, Inner, peel, shell_options
 from apps.detection.argv.names import program_name
 from apps.detection.facts import CommandFact, ProcessFact
 from apps.detection.shell import Command, parse
+from apps.detection.shell.model import clip
 
 MAX_INVOCATIONS = 4_000
 MAX_NESTING = 6
@@ -75,15 +76,25 @@ def _read_text(reading: Reading, text: str, around: Invocation, level: int) -> N
     if level > MAX_NESTING or reading.parsed > MAX_PARSED:
         reading.truncated = True
         return
-    reading.parsed += min(len(text), 65_536)
+    text, cut = clip(text)
+    reading.parsed += len(text)
     reading.texts.append(text)
     script = parse(text)
-    reading.truncated = reading.truncated or script.truncated
+    reading.truncated = reading.truncated or cut
     made: dict[int, list[Invocation]] = {}
+    same: dict[object, list[Invocation]] = {}  # a command repeated without end is looked at once
     for command in script.commands:
-        before = len(reading.invocations)
-        _unfold(reading, _invocation(command, around), script.written, level)
-        made[id(command)] = reading.invocations[before:]
+        key = (
+            command.argv,
+            command.stdin,
+            command.loops,
+            *((r.fd, r.op, r.target) for r in command.redirects),
+        )
+        if key not in same:
+            before = len(reading.invocations)
+            _unfold(reading, _invocation(command, around), script.written, level)
+            same[key] = reading.invocations[before:]
+        made[id(command)] = same[key]
     for path, text in script.written.items():
         if (language := _LANGUAGES.get(path.rpartition(".")[2])) and len(
             reading.invocations
@@ -93,6 +104,10 @@ def _read_text(reading: Reading, text: str, around: Invocation, level: int) -> N
             )
     for stages in script.pipelines:
         reading.pipelines.append([[i for c in stage for i in made.get(id(c), ())] for stage in stages])
+
+
+def _where(command: Command) -> tuple[tuple[str, str, str], ...]:
+    return tuple((redirect.fd, redirect.op, redirect.target) for redirect in command.redirects)
 
 
 def _invocation(command: Command, around: Invocation) -> Invocation:

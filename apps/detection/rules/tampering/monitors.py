@@ -140,16 +140,16 @@ def _configuration(invocation: Invocation) -> Detail | None:
     return {"program": "mv", "path": moved} if moved else None
 
 
+def _marker(invocation: Invocation) -> Detail | None:
+    """Sentinel's marker taken out of the environment."""
+    names = getopt(invocation.args, "u:C:S:", frozenset({"--unset"}), permute=False)
+    given = names.values("u", "--unset") if invocation.program == "env" else invocation.args
+    return {"action": "marker unset"} if "SENTINEL_RUN" in given else None
+
+
 def _ourselves(invocation: Invocation) -> Detail | None:
-    """Sentinel's marker dropped, its files removed, its cgroup left."""
-    program, args = invocation.program, invocation.args
-    if program == "unset" and "SENTINEL_RUN" in args:
-        return {"action": "marker unset"}
-    if program == "env" and any(
-        args[i : i + 2] == ("-u", "SENTINEL_RUN") or w in ("-uSENTINEL_RUN", "--unset=SENTINEL_RUN")
-        for i, w in enumerate(args)
-    ):
-        return {"action": "marker unset"}
+    """Sentinel's marker replaced, its files removed or overwritten."""
+    program = invocation.program
     if "SENTINEL_RUN" in invocation.assigns and program not in ("export", "declare", ""):
         return {"action": "marker replaced", "value": invocation.assigns["SENTINEL_RUN"]}
     hit = next(
@@ -295,6 +295,21 @@ CONFIGURATION = Rule(
     files=True,
     hints=("/etc/", "journald", "ossec"),
 )  # fmt: skip
+MARKER = Rule(
+    slug="sentinel-marker-dropped",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="critical",
+    technique="T1564",
+    title="Run's marker dropped",
+    description="A run's marker is taken out of the environment: what starts next seems to be nobody's.",
+    false_positives="None known.",
+    examples=("env -u SENTINEL_RUN python3 w.py", "unset SENTINEL_RUN; ./w"),
+    match=_marker,
+    programs=frozenset({"env", "unset"}),
+    hints=("sentinel_run",),
+)
 OURSELVES = Rule(
     slug="sentinel-tampering",
     version=1,
@@ -304,12 +319,12 @@ OURSELVES = Rule(
     technique="T1685",
     title="Sentinel tampered with",
     description=(
-        "A run's marker is taken out of the environment, or files of the host agent are removed or "
-        "overwritten."
+        "A run's marker is replaced in a program's environment, or files of the host agent are removed "
+        "or overwritten."
     ),
     false_positives="An operator removing the host agent.",
     examples=(
-        "env -u SENTINEL_RUN python3 w.py", "unset SENTINEL_RUN; ./w",
+        "SENTINEL_RUN=other ./w",
         "rm -rf /var/lib/sentinel-hostagent/",
     ),
     match=_ourselves,
@@ -331,4 +346,4 @@ CGROUP = Rule(
     files=True,
     hints=("cgroup.procs", "cgroup.freeze", "cgroup.threads", "/tasks"),
 )
-RULES = (SERVICE, INIT, KILL, AUDIT, FIREWALL, CONFINEMENT, CONFIGURATION, OURSELVES, CGROUP)
+RULES = (SERVICE, INIT, KILL, AUDIT, FIREWALL, CONFINEMENT, CONFIGURATION, MARKER, OURSELVES, CGROUP)

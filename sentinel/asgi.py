@@ -15,9 +15,10 @@ django = get_asgi_application()  # before the imports below: they need Django's 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from apps.gateway.door import App, Door  # noqa: E402
+from apps.gateway.lane import Lane  # noqa: E402
 from sentinel.lifespan import lifespan  # noqa: E402
 from sentinel.sockets import sockets  # noqa: E402
 
 # Django takes a plain dict where ASGI says mapping; uvicorn gives one.
-http = Door(cast(App, django))
+http = Door(Lane(cast(App, django)))
 application = ProtocolTypeRouter({"http": http, "websocket": sockets, "lifespan": lifespan})

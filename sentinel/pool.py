@@ -8,7 +8,7 @@ keep their connection.
 from typing import Any
 
 MOST = 24
-WAIT_SECONDS = 10
+WAIT_SECONDS = 3
 
 
 def pooled(database: dict[str, Any]) -> dict[str, Any]:

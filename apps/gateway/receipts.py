@@ -2,37 +2,24 @@
 
 import json
 from dataclasses import asdict
+from typing import Any, cast
 
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
-
-from apps.gateway.auth import RefusedError, signed_agent
-from apps.gateway.envelope import check_size
+from apps.fleet.models import HostAgent
+from apps.gateway.auth import RefusedError
 from apps.response.services import receive_all
 from hostagent.protocol import Signed
 
 MOST_RECEIPTS = 200
 
 
-@csrf_exempt
-@require_POST
-def receipts(request: HttpRequest) -> HttpResponseBase:
+def answer(agent: HostAgent, body: bytes) -> tuple[int, dict[str, Any]]:
     """200 when everything that can be taken is committed; 422 when nothing in the list could be."""
-    try:
-        check_size(int(request.headers.get("Content-Length") or 0))
-        agent = signed_agent(request)
-        given = signed_texts(request.body)
-    except RefusedError as refused:
-        return JsonResponse(refused.body(), status=refused.status)
+    given = signed_texts(body)
     taken = receive_all(agent, [(one["payload"], one["signature"]) for one in given])
     results = [asdict(one) for one in taken]
-    refused_all = bool(results) and all(one["result"] == "refused" for one in results)
-    if refused_all:
-        return JsonResponse(
-            {"error": "refused", "detail": results[0]["detail"], "results": results}, status=422
-        )
-    return JsonResponse({"results": results})
+    if taken and all(one.result == "refused" for one in taken):
+        return 422, {"error": "refused", "detail": taken[0].detail, "results": results}
+    return 200, {"results": results}
 
 
 def signed_texts(body: bytes) -> list[Signed]:
@@ -45,7 +32,7 @@ def signed_texts(body: bytes) -> list[Signed]:
         raise RefusedError(400, "malformed", "The body has to be a list of {payload, signature}.")
     if len(value) > MOST_RECEIPTS:
         raise RefusedError(413, "too-many", f"At most {MOST_RECEIPTS} receipts at a time.")
-    return value
+    return cast(list[Signed], value)
 
 
 def _signed(one: object) -> bool:

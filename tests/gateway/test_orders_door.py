@@ -1,13 +1,14 @@
 """A host agent gets the orders that wait for it, and its receipts count when they are committed."""
 
 import json
+from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from apps.fleet.choices import AgentState
 from apps.fleet.models import HostAgent
+from apps.gateway.lane import Lane, answered
 from apps.response.models import OrderTarget, Receipt
 from tests.response.cast import Machine, machine, order, person, run, said
 
@@ -15,15 +16,16 @@ pytestmark = pytest.mark.django_db
 ORDERS, RECEIPTS = "/agent/v1/orders", "/agent/v1/receipts"
 
 
-def ask(here: Machine) -> tuple[int, dict[str, object]]:
-    answer = Client().get(ORDERS, headers=here.headers("GET", ORDERS))
-    return answer.status_code, answer.json()
+def ask(here: Machine) -> tuple[int, dict[str, Any]]:
+    return answered("GET", ORDERS, lowered(here.headers("GET", ORDERS)), b"")
 
 
-def hand_in(here: Machine, body: bytes) -> tuple[int, dict[str, object]]:
-    headers = here.headers("POST", RECEIPTS, body)
-    answer = Client().post(RECEIPTS, data=body, content_type="application/json", headers=headers)
-    return answer.status_code, answer.json()
+def hand_in(here: Machine, body: bytes) -> tuple[int, dict[str, Any]]:
+    return answered("POST", RECEIPTS, lowered(here.headers("POST", RECEIPTS, body)), body)
+
+
+def lowered(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def bundle(*signed: tuple[str, str]) -> bytes:
@@ -105,14 +107,56 @@ def test_a_revoked_agent_is_told_so() -> None:
 
 
 def test_nobody_asks_without_a_signature() -> None:
-    assert Client().get(ORDERS).status_code == 401
-    assert Client().post(RECEIPTS, data=b"[]", content_type="application/json").status_code == 401
-    assert Client().post(ORDERS).status_code == 405
-    assert Client().get(RECEIPTS).status_code == 405
+    assert answered("GET", ORDERS, {}, b"")[0] == 401
+    assert answered("POST", RECEIPTS, {}, b"[]")[0] == 401
+    assert answered("POST", ORDERS, {}, b"")[0] == 405
+    assert answered("GET", RECEIPTS, {}, b"")[0] == 405
 
 
 def test_a_request_that_was_recorded_cannot_be_sent_again() -> None:
     here = machine()
-    headers = here.headers("GET", ORDERS)
-    assert Client().get(ORDERS, headers=headers).status_code == 200
-    assert Client().get(ORDERS, headers=headers).status_code == 401
+    headers = lowered(here.headers("GET", ORDERS))
+    assert answered("GET", ORDERS, headers, b"")[0] == 200
+    assert answered("GET", ORDERS, headers, b"")[0] == 401
+
+
+async def through(path: str, *parts: bytes) -> dict[str, Any]:
+    """What the lane (and behind it an application that says `behind`) answers to a body in parts."""
+    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    waiting.append({"type": "http.request", "body": b""})
+    said: dict[str, Any] = {}
+
+    async def receive() -> Any:
+        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        said.update(message)
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        said["behind"] = scope["path"]
+
+    scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+    await Lane(behind)(scope, receive, send)
+    return said
+
+
+async def test_too_much_is_refused_before_it_is_held() -> None:
+    said = await through(RECEIPTS, *[b"x" * 1_000_000] * 5)
+    assert said["status"] == 413
+
+
+async def test_everything_else_goes_on_to_django() -> None:
+    assert (await through("/agent/v1/enrol"))["behind"] == "/agent/v1/enrol"
+
+
+async def test_an_agent_that_hangs_up_is_not_answered() -> None:
+    lane, said = Lane(lambda *_: None), []  # type: ignore[arg-type,return-value,var-annotated]
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await lane({"type": "http", "method": "GET", "path": ORDERS, "headers": []}, receive, send)
+    assert said == []

@@ -1,7 +1,8 @@
-"""A page is told that it may be stale, and gets what it missed when the database is back."""
+"""Pages and hosts are told, wait, and get what they missed when the database is back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,7 +10,7 @@ from django.db import connection
 from tests.feed.news import change
 from tests.flows.training_host import until
 from tests.live import Page, Web, session_of
-from tests.response.cast import person
+from tests.response.cast import machine, order, person, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,3 +47,18 @@ def test_the_page_is_told_and_misses_nothing(server: Web) -> None:
     assert page.seen == [first.pk, *missed]
     until(lambda: page.until("beat")["link"] is True, what="live again")
     page.close()
+
+
+def test_a_host_is_told_to_ask_again_and_then_gets_its_order(server: Web) -> None:
+    here = machine()
+    target = order(run(here), person()).targets.get()
+
+    def ask() -> tuple[int, Any]:
+        return server.request("GET", "/agent/v1/orders", headers=here.headers("GET", "/agent/v1/orders"))
+
+    assert ask()[0] == 200
+    with shut_out():
+        assert ask()[0] == 503
+    status, answer = ask()
+    assert status == 200
+    assert [one["payload"] for one in answer["orders"]] == [target.payload]

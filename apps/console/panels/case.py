@@ -5,15 +5,19 @@ from functools import cached_property
 from apps.detection.models import Alert
 from apps.fleet.models import Host
 from apps.incidents.models import Incident
-from apps.incidents.selectors import alerts, join, queue
+from apps.incidents.selectors import alerts, queue
+from apps.incidents.selectors import join as joins
+from apps.incidents.selectors.join import Join
 from apps.telemetry.models import Process
 
 
 class Case:
     """Lazy reads around `incident`."""
 
-    def __init__(self, incident: Incident) -> None:
+    def __init__(self, incident: Incident, *, state: str = "") -> None:
         self.incident = incident
+        if state:  # known already: a row of the queue has it
+            self.state = state
 
     @cached_property
     def rows(self) -> list[Alert]:
@@ -21,9 +25,14 @@ class Case:
         return alerts.near(self.incident)
 
     @cached_property
-    def join(self) -> join.Join:
+    def join(self) -> Join:
         """The strongest tie, drawn for its key alert."""
-        return join.of(self.incident, self.rows)
+        return joins.of(self.incident, self.rows)
+
+    @cached_property
+    def glance(self) -> Join:
+        """The same join for a pane that shows nothing else of the alerts: one of them is read."""
+        return joins.glance(self.incident)
 
     @cached_property
     def state(self) -> str:

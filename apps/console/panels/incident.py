@@ -6,6 +6,7 @@ from typing import Any
 from apps.console.panels import log, orders
 from apps.console.panels.case import Case
 from apps.core.text import visible
+from apps.detection.models import Alert
 from apps.fleet.models import Placement
 from apps.incidents.selectors import story, tree
 from apps.incidents.selectors.join import Fact, Join
@@ -178,11 +179,11 @@ def whole(case: Case) -> Context:
 
 def peek(case: Case) -> Context:
     """The right pane of the queue: the same facts in the same order as on the page."""
-    found = case.join
+    found = case.glance
     return {
         "incident": case.incident,
         "state": case.state,
-        "four": _four(case),
+        "four": _four(case, found.alert),
         "thread": {"joined": found.joined, "facts": [_fact(fact) for fact in found.facts]},
         "basis": found.basis[:BASIS_SHOWN],
         "missing": found.missing,
@@ -194,8 +195,8 @@ def peek(case: Case) -> Context:
     }
 
 
-def _four(case: Case) -> Context:
-    incident, alert = case.incident, case.join.alert
+def _four(case: Case, alert: Alert | None) -> Context:
+    incident = case.incident
     command = alert.process.argv if alert and alert.process else None
     where = [{"text": host.name, "strong": True} for host in case.hosts[:3]]
     if len(case.hosts) > 3:

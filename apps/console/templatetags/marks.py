@@ -1,5 +1,6 @@
 """The marks of the console: shape, word, then colour. Each is one small piece of escaped HTML."""
 
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -54,6 +55,7 @@ ACTS = {"PAUSE": ("pause", "Pause"), "RESUME": ("pause", "Resume"), "KILL": ("ki
 AVATAR_HUES = 6
 
 
+@lru_cache(maxsize=256)
 def icon(name: str, extra: str = "") -> SafeString:
     """One icon of the sprite; words beside it carry the meaning."""
     return format_html(
@@ -65,6 +67,7 @@ def icon(name: str, extra: str = "") -> SafeString:
     )
 
 
+@lru_cache(maxsize=256)
 def severity(level: str) -> SafeString:
     """Outline and word of a level."""
     known = level if level in SEVERITIES else "info"
@@ -90,6 +93,7 @@ def origin(who: str, strength: int | None = None, long: bool = False) -> SafeStr
     return format_html('<span class="chip" data-origin="{}">{}{}{}</span>', known, icon(known), word, sure)
 
 
+@lru_cache(maxsize=256)
 def state(slug: str) -> SafeString:
     """Where an incident stands."""
     glyph, word = STATES.get(slug, ("ongoing", slug))

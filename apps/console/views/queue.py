@@ -53,7 +53,7 @@ def queue_page(request: Signed) -> HttpResponse:
         "has_rows": bool(found.rows),
         "next_url": more,
         "filters": _shown(request, filters),
-        "peek": panels.peek(Case(first.incident)) if first else None,
+        "peek": panels.peek(Case(first.incident, state=first.state)) if first else None,
         "last_closed_at": None if first else Incident.objects.aggregate(at=Max("closed_at"))["at"],
     }
     return render(request, "console/queue/page.html", context)

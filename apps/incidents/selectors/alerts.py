@@ -7,7 +7,7 @@ from apps.detection.models import Alert
 from apps.incidents.models import Incident
 
 PAGE = 50
-NEAR = 200  # first and last alerts that conclusions are read from: an incident may hold a million
+NEAR = 100  # first and last alerts that conclusions are read from: an incident may hold a million
 
 
 def of(incident: Incident) -> QuerySet[Alert]:
@@ -56,6 +56,16 @@ def near(incident: Incident) -> list[Alert]:
     return first + list(last)[::-1]
 
 
+def key(incident: Incident) -> Alert | None:
+    """The alert that the join is drawn for, without reading the others: `key_alert` over their ids alone."""
+    ids = _near_ids(incident)
+    if not ids:
+        return None
+    found = Attribution.objects.filter(alert__in=ids, superseded_at=None, tool_call__isnull=False)
+    best = found.order_by("-strength", "alert").values_list("alert", flat=True).first()
+    return _whole(Alert.objects.filter(pk=best or ids[0])).first()
+
+
 def current(alert: Alert) -> Attribution | None:
     """What is concluded about the alert now; None while nobody has looked."""
     found: list[Attribution] = getattr(alert, "concluded", [])
@@ -71,6 +81,14 @@ def key_alert(rows: list[Alert]) -> Alert | None:
         return joined, bool(alert.process_id), found.strength if found else 0, -alert.pk
 
     return max(rows, key=tie, default=None)
+
+
+def _near_ids(incident: Incident) -> list[int]:
+    rows = of(incident).values_list("pk", flat=True)
+    first = list(rows.order_by("pk")[:NEAR])
+    if len(first) < NEAR:
+        return first
+    return first + list(rows.filter(pk__gt=first[-1]).order_by("-pk")[:NEAR])
 
 
 def _whole(rows: QuerySet[Alert]) -> QuerySet[Alert]:

@@ -76,6 +76,12 @@ def of(incident: Incident, rows: list[Alert] | None = None) -> Join:
     )
 
 
+def glance(incident: Incident) -> Join:
+    """The join alone, for a pane that weighs no hypotheses: one alert is read, and not all that are near."""
+    alert = alerts.key(incident)
+    return of(incident, [alert] if alert else [])
+
+
 def thread(alert: Alert, call: ToolCall | None) -> list[Fact]:
     """The knots in order of time; the first is the origin of all the deltas."""
     knots: list[tuple[str, datetime, str, Any, Any]] = [("alert", alert.occurred_at, alert.title, "", alert)]

@@ -67,12 +67,12 @@ def escalating(incident_ids: Sequence[int]) -> set[int]:
     now = timezone.now()
     starts = first_since([now - BUCKET * BUCKETS, now - BUCKET])
     counted = _counted(incident_ids, [*starts, _BEYOND], [BEFORE_LIMIT, RECENT_LIMIT])
-    parts = BUCKETS - 1
-    return {
-        pk
-        for pk, (before, recent) in counted.items()
-        if before and recent >= ESCALATES_FROM and recent * parts > 3 * before
-    }
+    return {pk for pk, (before, recent) in counted.items() if escalates(before, recent)}
+
+
+def escalates(before: int, recent: int) -> bool:
+    """Whether the last part of the hour brought more than three times what a part before it did."""
+    return bool(before) and recent >= ESCALATES_FROM and recent * (BUCKETS - 1) > 3 * before
 
 
 def first_since(moments: Iterable[datetime]) -> list[int]:

@@ -122,11 +122,12 @@ def matching(filters: Filters, *, user: User, names: bool = True) -> QuerySet[In
 def dressed(rows: list[Incident]) -> list[Row]:
     """The rows with what time decides about them: their state and how fast alerts come."""
     ids = [row.pk for row in rows]
-    states, lines = states_of(rows), pulse.sparklines(ids)
+    lines = pulse.sparklines(ids)
+    hot = {pk for pk, hours in lines.items() if pulse.escalates(sum(hours[:-1]), hours[-1])}
     return [
         Row(
             incident=row,
-            state=states[row.pk],
+            state=_state(row.pk, row.status, row.follows_id, hot),
             hosts=row.host_count,  # type: ignore[attr-defined]
             host=row.host_name,  # type: ignore[attr-defined]
             hours=lines[row.pk],

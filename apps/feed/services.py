@@ -46,7 +46,7 @@ def publish_many(entries: list[FeedEntry]) -> list[FeedEntry]:
     return rows
 
 
-def ring(what: str) -> None:
-    """Wake every web process on commit: `feed`, or `orders:<agent id>`. A missed ring costs a poll."""
+def ring(*names: str) -> None:
+    """Wake every web process on commit: `feed`, `orders:<agent id>`, `people`. A missed ring costs a poll."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, what])
+        cursor.execute("SELECT pg_notify(%s, name) FROM unnest(%s::text[]) AS name", [CHANNEL, list(names)])

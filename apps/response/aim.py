@@ -86,8 +86,12 @@ def preview(run: TrainingRun) -> Preview:
     living = _living(run)
     ids = {pk for pk, row in placements.items() if row.ended_at is None} | living.keys()
     agents = {row.host_id: row for row in HostAgent.objects.filter(host__in=ids, state=AgentState.ACTIVE)}
-    hosts = Host.objects.filter(pk__in=ids).order_by("name")
-    targets = [_target(host, agents.get(host.pk), placements.get(host.pk), living[host.pk]) for host in hosts]
+    hosts = {pk: row.host for pk, row in placements.items() if pk in ids}
+    hosts |= Host.objects.in_bulk(ids - hosts.keys())
+    targets = [
+        _target(host, agents.get(host.pk), placements.get(host.pk), living.get(host.pk, []))
+        for host in sorted(hosts.values(), key=lambda host: host.name)
+    ]
     parameters = {"run": run.pk, "marker": run.marker, "targets": [target.aim for target in targets]}
     return Preview(run, targets, hashlib.sha256(canonical(parameters).encode()).hexdigest())
 

@@ -183,5 +183,4 @@ def _tell(order: ContainmentOrder, targets: list[OrderTarget], *, by_kind: str) 
         action=order.action,
         run=order.run_id,
     )
-    for agent_id in {target.agent_id for target in targets if target.agent_id}:
-        feed.ring(f"orders:{agent_id}")
+    feed.ring(*(f"orders:{target.agent_id}" for target in targets if target.agent_id))

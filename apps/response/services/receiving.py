@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.audit import services as audit
 from apps.core.text import storable
-from apps.core.transitions import moved
+from apps.core.transitions import move
 from apps.feed import services as feed
 from apps.feed.models import FeedEntry
 from apps.fleet.models import HostAgent
@@ -37,6 +37,7 @@ class _Heard:
 
     target: OrderTarget
     before: str
+    known: dict[int, str] = field(default_factory=dict)  # receipts of earlier bundles: number and exact text
     receipts: list[Receipt] = field(default_factory=list)
     doubt: str = ""
     run_state: str | None = None
@@ -84,9 +85,13 @@ def _lock(agent: HostAgent, receipts: list[dict[str, Any]]) -> dict[int, _Heard]
     """The agent's targets that are spoken of, locked with their orders: hosts of one order are judged in
     turn, or the two last could each believe that the other is still alive."""
     ids = {one["order_id"] for one in receipts}
-    rows = OrderTarget.objects.filter(pk__in=ids, agent=agent).select_related("order__run", "host")
+    rows = OrderTarget.objects.filter(pk__in=ids, agent=agent).select_related("order", "host")
     locked = rows.select_for_update(of=("self", "order"), no_key=True).order_by("order_id", "pk")
-    return {target.pk: _Heard(target, target.stage) for target in locked}
+    heard = {target.pk: _Heard(target, target.stage) for target in locked}
+    known = Receipt.objects.filter(target__in=heard, seq__in={one["seq"] for one in receipts})
+    for target_id, seq, payload in known.values_list("target_id", "seq", "payload"):
+        heard[target_id].known[seq] = payload
+    return heard
 
 
 def _keep(heard: dict[int, _Heard], data: dict[str, Any], text: str, signature: str) -> Taken:
@@ -94,24 +99,24 @@ def _keep(heard: dict[int, _Heard], data: dict[str, Any], text: str, signature: 
         one = _addressed(heard, data)
     except UnprovenError as refused:
         return _refused(refused)
-    receipt = Receipt(
-        target=one.target,
-        seq=data["seq"],
-        stage=data["stage"],
-        payload=text,
-        signature=signature,
-        data=data,
-        host_at=datetime.fromtimestamp(data["at_ms"] / 1000, UTC),
-        received_at=timezone.now(),
+    seq, known = data["seq"], one.known.get(data["seq"])
+    if known is not None:
+        other = "another receipt was already received under this number"
+        return Taken("duplicate") if known == text else Taken("refused", other)
+    one.known[seq] = text
+    one.receipts.append(
+        Receipt(
+            target=one.target,
+            seq=seq,
+            stage=data["stage"],
+            payload=text,
+            signature=signature,
+            data=data,
+            host_at=datetime.fromtimestamp(data["at_ms"] / 1000, UTC),
+            received_at=timezone.now(),
+        )
     )
-    known = next((row for row in one.receipts if row.seq == receipt.seq), None)
-    known = known or Receipt.objects.filter(target=one.target, seq=receipt.seq).first()
-    if known is None:
-        one.receipts.append(receipt)
-        return Taken("stored")
-    if known.payload == text:
-        return Taken("duplicate")
-    return Taken("refused", "another receipt was already received under this number")
+    return Taken("stored")
 
 
 def _addressed(heard: dict[int, _Heard], data: dict[str, Any]) -> _Heard:
@@ -133,7 +138,9 @@ def _move(heard: dict[int, _Heard]) -> None:
     for one in heard.values():
         if steps := _steps(one):
             stage, also = steps
-            if moved(one.target, "stage", frm=[one.before], to=stage, **also):
+            rows = OrderTarget.objects.filter(pk=one.target.pk)
+            if move(rows, "stage", frm=[one.before], to=stage, **also):
+                one.target.stage = stage
                 one.run_state = outcome.settle(one.target)
 
 

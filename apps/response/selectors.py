@@ -1,11 +1,11 @@
-"""Orders as a host agent pulls them, and as a page lists them."""
+"""Orders as a host agent pulls them, and what their receipts say."""
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.fleet.models import HostAgent
-from apps.response.choices import WORST_FIRST, Stage
-from apps.response.models import ContainmentOrder, OrderTarget
+from apps.fleet.models import Host, HostAgent, Placement
+from apps.response.choices import Stage
+from apps.response.models import ContainmentOrder, OrderTarget, Receipt
+from apps.response.reading import judged
 
 MOST_PENDING = 100
 
@@ -20,13 +20,35 @@ def pending(agent: HostAgent) -> list[OrderTarget]:
     return list(waiting.only("payload", "signature").order_by("pk")[:MOST_PENDING])
 
 
-def listed() -> QuerySet[ContainmentOrder]:
-    """Orders for a list, newest first, each with what `worst` needs."""
-    orders = ContainmentOrder.objects.select_related("run", "incident", "by")
-    return orders.prefetch_related("targets").order_by("-pk")
+def reached(order: ContainmentOrder, receipts: list[Receipt]) -> dict[str, int]:
+    """The stages that one host's receipts support, each with its milliseconds since the request.
+
+    Receipts travel in bundles, so when one came says little. A host gives its own milliseconds since the
+    order reached it; that moment is no later than any receipt's arrival less its milliseconds. The result is
+    never earlier than the truth by the server's clock, whatever the host's clock says.
+    """
+    if not receipts:
+        return {}
+    delivered = min(_since(order, row) - _on_host(row) for row in receipts)
+    stages: dict[str, int] = {}
+    for row in sorted(receipts, key=lambda row: row.seq):
+        stages.setdefault(judged(row.data)[0], max(0, round(delivered + _on_host(row))))
+    return stages
 
 
-def worst(order: ContainmentOrder) -> Stage:
-    """The stage that an order is named after: that of its worst host."""
-    stages = {target.stage for target in order.targets.all()}
-    return next((stage for stage in WORST_FIRST if stage in stages), Stage.REQUESTED)
+def elsewhere(order: ContainmentOrder) -> list[Host]:
+    """Hosts that the run reached before this order settled, and that the order does not address."""
+    targets = list(order.targets.all())
+    settled = [target.settled_at for target in targets]
+    until = max((at for at in settled if at), default=timezone.now()) if all(settled) else timezone.now()
+    standing = Placement.objects.filter(run=order.run_id, ended_at=None, started_at__lte=until)
+    others = standing.exclude(host__in=[target.host_id for target in targets])
+    return [row.host for row in others.select_related("host").order_by("host__name")]
+
+
+def _since(order: ContainmentOrder, row: Receipt) -> float:
+    return (row.received_at - order.requested_at).total_seconds() * 1000
+
+
+def _on_host(row: Receipt) -> float:
+    return float(row.data.get("mono_ms", 0))

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
 from apps.console.templatetags.marks import STAGES
 from apps.core import keys
 from apps.response.choices import PROVEN, SETTLED, WORST_FIRST, Action, Stage
 from apps.response.models import ContainmentOrder, OrderTarget, Receipt
+from apps.response.selectors import elsewhere
+from apps.response.selectors import reached as reached_by
 
 Context = dict[str, Any]
 LOUD = frozenset({Stage.SURVIVED, Stage.UNREACHABLE, Stage.REFUSED})
@@ -61,6 +62,11 @@ def verdict(order: ContainmentOrder, targets: list[OrderTarget]) -> Context:
     rest = ", ".join(f"{count[stage]} {_hosts(count[stage])} {stage.label.lower()}" for stage in open_stages)
     if not targets:
         return {"tone": "bad", "lead": "Nothing was sent.", "rest": "No host carries the run", "says": ""}
+    if not open_stages and order.action == Action.KILL and (left := elsewhere(order)):
+        where = ", ".join(host.name for host in left[:5])
+        says = f"The run also stands on hosts that this order does not address: {where}. Give another order."
+        rest = f"The run stands on {len(left)} more {_hosts(len(left))}"
+        return {"tone": "bad", "lead": "Not contained.", "rest": rest, "says": says}
     if not open_stages:
         done = {"KILL": "Verified dead", "PAUSE": "Paused", "RESUME": "Resumed"}[order.action]
         says = "Every host signed that nothing of the run is left." if order.action == Action.KILL else ""
@@ -132,13 +138,13 @@ def _row(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt]) 
 
 def _beats(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt]) -> list[Context]:
     """How far it came, each step with its milliseconds since the request (server clock)."""
-    at = {row.stage: row.received_at for row in reversed(receipts)}
+    at = reached_by(order, receipts)
     steps = BEATS[Action(order.action)]
     reached = [stage for stage in steps if stage in at]
     beats: list[Context] = []
     for place, stage in enumerate(steps):
         if stage in at:
-            beats.append({"kind": "", "text": _since(order, at[stage])})
+            beats.append({"kind": "", "text": f"+{at[stage]:,}"})
         elif any(steps.index(later) > place for later in reached):
             beats.append({"kind": "", "text": "passed"})
         elif target.stage in LOUD or target.stage in OPEN:
@@ -245,10 +251,6 @@ def _warning(target: OrderTarget) -> str:
 
 def _missing(target: OrderTarget, receipts: list[Receipt]) -> str:
     return "unknown" if receipts else "no answer"
-
-
-def _since(order: ContainmentOrder, at: datetime) -> str:
-    return f"+{max(0, round((at - order.requested_at).total_seconds() * 1000)):,}"
 
 
 def _hosts(count: int) -> str:

@@ -143,7 +143,7 @@ class Page:
         self.socket.send(json.dumps({"subscribe": topics, "cursor": cursor}))
         return self.until("hello")
 
-    def until(self, name: str, *, seconds: float = 10) -> dict[str, Any]:
+    def until(self, name: str, *, seconds: float = 45) -> dict[str, Any]:
         """The next frame that has `name`; entries and cursors on the way are kept."""
         deadline = time.monotonic() + seconds
         while True:
@@ -154,7 +154,7 @@ class Page:
             if name in frame:
                 return frame
 
-    def until_seen(self, number: int, *, seconds: float = 10) -> None:
+    def until_seen(self, number: int, *, seconds: float = 45) -> None:
         """Entry `number` has arrived."""
         while number not in self.seen:
             self.until("entries", seconds=seconds)

@@ -25,7 +25,7 @@ from tests.live import ROOT, Web
 TREE = Path(__file__).with_name("tree.py")
 
 
-def until(met: Callable[[], Any], *, seconds: float = 20, what: str = "") -> Any:
+def until(met: Callable[[], Any], *, seconds: float = 60, what: str = "") -> Any:
     """The value of `met` as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (value := met()):

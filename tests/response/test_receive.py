@@ -181,7 +181,7 @@ def test_pause_and_resume_move_the_run() -> None:
         "[" * 100_000,
         '{"order_id": 1, "seq": 0, "at_ms": 1, "stage": "DELIVERED", "nonce": "x", "mono_ms": NaN}',
         '{"order_id": 1, "seq": 0, "at_ms": 1, "stage": "DELIVERED", "nonce": "x", "mono_ms": 1e999}',
-        '{"order_id": 99999999999999999999, "seq": 0, "at_ms": 1, "stage": "DELIVERED", "nonce": "x"}',
+        '{"order_id": 99999999999999999999, "seq":0, "at_ms":1, "stage": "DELIVERED", "nonce": "x"}',
         '{"order_id": true, "seq": 0, "at_ms": 1, "stage": "DELIVERED", "nonce": "x", "mono_ms": 1}',
     ],
 )

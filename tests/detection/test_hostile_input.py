@@ -24,7 +24,11 @@ PIECES = [
     "é", "0", ":1", "1.2.3.4",
 
 ]  # fmt: skip
-texts = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max_size=40).map("".join)
+# What the rules themselves look for, so that every one of them is reached.
+SIGNS = sorted({sign for rule in RULES for sign in (*rule.hints, *rule.programs)})
+texts = st.lists(
+    st.one_of(st.sampled_from(PIECES), st.sampled_from(SIGNS), st.text(max_size=5)), max_size=40
+).map("".join)
 arguments = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=20), texts), max_size=12)
 examples = st.sampled_from([text for rule in RULES for text in rule.examples if not text.startswith("{")])
 

@@ -14,7 +14,7 @@ _DETOURS = names(
     rlwrap cpulimit prlimit setarch logsave parallel unbuffer script
     """
 )
-_NAME = r"(?:exec )?(?:/usr)?(?:/?bin/)?(?:ba|da|z|k)?sh(?: -[ip])?"
+_NAME = r"(?:exec )?(?:/usr)?(?:/?bin/)?(?:ba|da|z|k)?sh(?: -[ip])?(?: ?&)?"
 _BARE = re.compile(
     rf"(['\"`]){_NAME}\1|!{_NAME}(?=$|\W)|(?:exec|spawn|shell|system)[ (]+{_NAME}(?=\s*(?:$|[;`'\"<&)]|\d>))"
 )

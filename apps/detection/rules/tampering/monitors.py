@@ -6,7 +6,6 @@ from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.names import names
 from apps.detection.rules.base import Detail, Rule
-from apps.detection.rules.common import MENTIONS
 from apps.detection.rules.files import removes, writes
 
 _WATCHERS = (
@@ -58,7 +57,9 @@ def _service(invocation: Invocation) -> Detail | None:
 
 
 def _init_script(invocation: Invocation) -> Detail | None:
-    hit = watcher(invocation.argv[0]) if invocation.argv[0].startswith(("/etc/init.d/", "/etc/rc.d/")) else ""
+    if not invocation.argv or not invocation.argv[0].startswith(("/etc/init.d/", "/etc/rc.d/")):
+        return None
+    hit = watcher(invocation.argv[0])
     return {"service": hit, "action": "stop"} if hit and invocation.args[:1] == ("stop",) else None
 
 
@@ -152,19 +153,11 @@ def _ourselves(invocation: Invocation) -> Detail | None:
     program = invocation.program
     if "SENTINEL_RUN" in invocation.assigns and program not in ("export", "declare", ""):
         return {"action": "marker replaced", "value": invocation.assigns["SENTINEL_RUN"]}
-    hit = next(
-        (
-            path
-            for path in (*removes(invocation), *writes(invocation))
-            if _OWN.search(path.lower()) and path.startswith(("/", "~"))
-        ),
-        "",
-    )
-    return (
-        {"action": "files changed", "path": hit}
-        if hit and program not in MENTIONS - {"rm", "mv", "echo", "printf", "cat", "tee", "cp"}
-        else None
-    )
+    changed = removes(invocation)
+    if invocation.zone == "run":  # on the host, whoever installs or upgrades the agent writes these
+        changed += writes(invocation)
+    hit = next((p for p in changed if p[:1] in "/~" and ".old" not in p and _OWN.search(p.lower())), "")
+    return {"action": "files changed", "path": hit} if hit else None
 
 
 def _cgroup(invocation: Invocation) -> Detail | None:

@@ -5,12 +5,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from apps.gateway import broker
-from apps.gateway.tasks import drain
+from apps.gateway.tasks import ask
 
 log = logging.getLogger(__name__)
 QUIET_SECONDS = 1.0  # how long a broker that is away is left alone; the sweep works off what waits
-EXPIRES_SECONDS = 30
 
 
 class Kick:
@@ -35,8 +33,7 @@ class Kick:
     def _send(self) -> None:
         self._wanted.clear()  # a batch that comes from here on is not covered by this kick
         try:
-            if broker.claim():
-                drain.apply_async(expires=EXPIRES_SECONDS)
+            ask()
             self.broker_is_away = False
         except Exception as error:
             self._quiet_until = time.monotonic() + QUIET_SECONDS

@@ -1,0 +1,76 @@
+"""Work is asked for once however often the door kicks, and goes on where one drain had to stop."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from django.conf import settings
+
+from apps.gateway import tasks
+from apps.gateway.kick import Kick
+from apps.telemetry import inbox
+from apps.telemetry.models import Batch
+from tests.gateway.machine import Machine
+from tests.gateway.working import alert, put
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def broker() -> Iterator["redis.Redis"]:
+    """The session's real broker, empty before and after."""
+    client = redis.from_url(settings.REDIS_URL)
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+def asked(broker: "redis.Redis") -> int:
+    """How many drains wait for a worker."""
+    return int(broker.llen("celery"))
+
+
+def test_many_kicks_are_one_drain(broker: "redis.Redis") -> None:
+    kick = Kick()
+    for _ in range(50):
+        kick()
+        kick.settle()
+    assert asked(broker) == 1
+
+
+def test_kick_counts_again_once_a_drain_has_begun(broker: "redis.Redis") -> None:
+    kick = Kick()
+    kick()
+    kick.settle()
+    tasks.drain()
+    kick()
+    kick.settle()
+    assert asked(broker) == 2
+
+
+def test_drain_works_off_all_that_waits(broker: "redis.Redis") -> None:
+    machine = Machine.enrolled()
+    for _ in range(3):
+        put(machine, alert())
+    assert tasks.drain() == 3
+    assert not Batch.objects.filter(state="pending").exists()
+    assert asked(broker) == 0
+
+
+def test_drain_that_runs_out_of_time_asks_for_another(
+    broker: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(inbox, "MOST_BATCHES", 1)
+    machine = Machine.enrolled()
+    put(machine, alert())
+    put(machine, alert())
+    tasks.drain()
+    assert Batch.objects.filter(state="pending").count() == 1
+    assert asked(broker) == 1
+
+
+def test_drain_does_its_work_without_a_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    put(Machine.enrolled(), alert())
+    assert tasks.drain() == 1

@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from apps.incidents.services import Lost
 
 
-def toast(text: str, *, status: int = 204, **events: object) -> HttpResponse:
-    """Nothing to swap; the page says `text`."""
-    return HttpResponse(
-        status=status, headers={"HX-Trigger": json.dumps({"toast": {"text": text}, **events})}
-    )
+def toast(
+    text: str, *, status: int = 204, undo: dict[str, object] | None = None, **events: object
+) -> HttpResponse:
+    """Nothing to swap; the page says `text`, and offers to take the act back where `undo` says how."""
+    said = {"text": text} | ({"undo": undo} if undo else {})
+    return HttpResponse(status=status, headers={"HX-Trigger": json.dumps({"toast": said, **events})})
 
 
 def lost(request: HttpRequest, error: Lost) -> HttpResponse:

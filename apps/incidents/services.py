@@ -23,6 +23,7 @@ from apps.incidents.choices import OPEN, Status, Verdict
 from apps.incidents.models import Annotation, Incident, IncidentSpan, StatusChange
 
 UNDO_SECONDS = 10
+INVERTIBLE = {"take": "owner", "close": "verdict", "grade": "level"}  # act: the field it moves last
 NOTE_LIMIT = 400
 TEXT_LIMIT = 20_000
 
@@ -152,11 +153,15 @@ def undo(incident: Incident, *, act: str, by: User, via: str = "person") -> Inci
 
     Raises TooLate when it was not the last act on this incident, or longer ago than `UNDO_SECONDS`.
     """
-    field = {"take": "owner", "close": "verdict", "grade": "level"}[act]
+    field = INVERTIBLE[act]
     since = timezone.now() - timedelta(seconds=UNDO_SECONDS)
     last = StatusChange.objects.filter(incident=incident).exclude(field="grew").order_by("-id").first()
-    if last is None or last.field != field or last.by != by.username or last.at < since:
+    mine = last is not None and last.field == field and last.by == by.username and last.at >= since
+    if last is None or not mine or not last.after:  # nothing after: that was the inverse itself
         raise TooLate("That can no longer be taken back.")
+    if act == "take" and last.before:
+        former = User.objects.get(username=last.before)
+        return assign(incident, to=former, by=by, version=incident.version, via=via)
     if act == "take":
         return release(incident, by=by, version=incident.version, via=via)
     if act == "close":

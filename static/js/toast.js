@@ -1,5 +1,5 @@
 /* Short answers: what happened, and when something did not, what is kept and what to do.
-   The server says {"toast": {"text": …}} in HX-Trigger; refusals and silence are said here. */
+   The server says {"toast": {"text": …, "undo": {url, act, seconds} or missing}} in HX-Trigger; refusals and silence are said here. */
 
 const place = document.getElementById("toasts");
 const SAID = {
@@ -15,9 +15,23 @@ function put(id, slots, stay) {
   Object.entries(slots).forEach(([name, text]) => { piece.querySelector(`[data-slot="${name}"]`).textContent = text; });
   place.append(piece);
   if (!stay) setTimeout(() => piece.remove(), 6000);
+  return piece;
 }
 
-document.addEventListener("toast", (event) => put("t-toast", { text: event.detail.text ?? event.detail.value ?? "" }, false));
+/* An act that can be taken back says so for as long as the server allows it. */
+function said({ text, value, undo }) {
+  const piece = put("t-toast", { text: text ?? value ?? "" }, Boolean(undo));
+  const button = piece?.querySelector("[data-undo]");
+  if (!undo || !button) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    piece.remove();
+    window.htmx.ajax("POST", undo.url, { values: { act: undo.act }, swap: "none" });
+  });
+  setTimeout(() => piece.remove(), undo.seconds * 1000);
+}
+
+document.addEventListener("toast", (event) => said(event.detail));
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
   if (status === 401) { location.reload(); return; }

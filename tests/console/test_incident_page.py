@@ -83,8 +83,9 @@ def test_closing_from_a_page_that_is_behind_is_refused():
 def test_an_act_can_be_taken_back_from_the_page():
     it = story()
     client = browser("ana")
-    act(client, it, "take")
-    assert act(client, it, "undo", act="take").status_code == 204
+    offered = json.loads(act(client, it, "take").headers["HX-Trigger"])["toast"]["undo"]
+    assert offered["seconds"] == 10
+    assert client.post(offered["url"], {"act": offered["act"]}).status_code == 302
     assert Incident.objects.get().status == Status.NEW
     assert act(client, it, "undo", act="take").status_code == 409
 

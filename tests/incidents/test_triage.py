@@ -128,6 +128,12 @@ def test_an_act_can_be_taken_back_within_ten_seconds(act: str):
     assert StatusChange.objects.filter(incident=incident).count() >= 2  # both stay in the history
 
 
+def test_taking_over_is_taken_back_to_the_former_owner():
+    incident = services.take(story().incident, by=person("jonas"))
+    services.assign(incident, to=person("ana"), by=person("ana"), version=incident.version)
+    assert services.undo(incident, act="take", by=person("ana")).owner == person("jonas")
+
+
 def test_after_ten_seconds_it_stands():
     incident = services.take(story().incident, by=person("ana"))
     StatusChange.objects.update(at=timezone.now() - timedelta(seconds=11))

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from apps.accounts.roles import Right
 from apps.console import answers
@@ -15,8 +16,6 @@ from apps.console.panels.case import Case
 from apps.incidents import services
 from apps.incidents.choices import Status, Verdict
 from apps.incidents.models import Incident
-
-UNDO = {"take": "Taken", "close": "Closed", "grade": "Level changed"}
 
 
 @page(Right.VIEW)
@@ -148,13 +147,18 @@ ACTS: dict[str, Any] = {
 def _acted(request: Signed, incident: Incident, act: str) -> HttpResponse:
     if not is_fragment(request):
         return redirect("incident", pk=incident.pk)
+    undo: dict[str, object] | None = None
+    if act in services.INVERTIBLE:
+        url = reverse("incident_act", args=[incident.pk, "undo"])
+        undo = {"url": url, "act": act, "seconds": services.UNDO_SECONDS}
     words = {"take": "Taken.", "release": "Given back.", "close": "Closed.", "reopen": "Reopened."}
-    return answers.toast(f"{incident.number}: {words.get(act, 'Changed.')}", closedialog={})
+    text = f"{incident.number}: {words.get(act, 'Changed.')}"
+    return answers.toast(text, undo=undo, closedialog={})
 
 
 def _undone(request: Signed) -> str:
     act = request.POST.get("act", "")
-    if act not in UNDO:
+    if act not in services.INVERTIBLE:
         raise ValueError(act)
     return act
 

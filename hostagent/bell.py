@@ -35,6 +35,7 @@ class Bell:
         self._client = client
         self._clock = clock
         self._ring = ring
+        self._problem = ""
         self.up = False
 
     def run(self, stop: threading.Event) -> None:
@@ -44,7 +45,7 @@ class Bell:
             try:
                 self._listen(stop)
             except (OSError, WebSocketException) as error:
-                log.info("bell down: %s", error)
+                self._note(f"bell down: {error}")
             except Exception:
                 log.exception("bell down")
             self.up = False
@@ -53,9 +54,15 @@ class Bell:
             )
             stop.wait(wait)
 
+    def _note(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            log.warning(problem)
+        self._problem = problem
+
     def _listen(self, stop: threading.Event) -> None:
         with self._connect() as socket:
             self.up = True
+            self._note("")
             self._ring()  # whatever was ordered while the bell was down
             beat_due, heard = time.monotonic(), time.monotonic()
             while not stop.is_set():

@@ -58,6 +58,10 @@ def reads(invocation: Invocation) -> list[str]:
         found += [word.partition("@")[2] for word in words if "@" in word]
     if invocation.code:
         found.append(invocation.code)
+    if invocation.program in ("ed", "ex", "vim") and invocation.stdin:
+        found.append(invocation.stdin)
+    if invocation.program == "getent" and invocation.args[:1] in (("shadow",), ("gshadow",)):
+        found.append("/etc/" + invocation.args[0])
     return found
 
 

@@ -20,24 +20,30 @@ _SECRET = re.compile(
     r"|\.local/share/keyrings|\.electrum/|wallet\.dat"
     r"|/proc/(?:\d{1,8}|\$?[\w{}$()]{1,40}|\*|self)/environ(?!\w)|/var/lib/(?:sss|samba)/.{0,40}(?:ldb|tdb)|/sam(?:\.save)?$|/ntds\.dit"
 )
+_SECRET_FOLDER = re.compile(r"(?:^|/)\.(?:ssh|aws|kube|gnupg|azure)/?$")
+_PACKERS = names("tar zip cp scp rsync mv 7z")
 _MEMORY = re.compile(r"/proc/[^/\s]{1,64}/(?:mem|maps)(?!\w)|/dev/k?mem(?!\w)|/proc/kcore")
 _OWN_ENVIRON = ("/proc/self/environ", "/proc/$$/environ")
 _WORDS = re.compile(
-    r"passw|passwd|secret|api.?key|token|credential|private.key|aws_|begin rsa|bearer", re.IGNORECASE
+    r"passw|passwd|secret|api.?key|akia|token|credential|private.key|aws_|begin rsa|bearer", re.IGNORECASE
 )
 _ROOTS = re.compile(r"^/(?:$|home|etc|root|var|opt|srv|mnt|usr|proc|\*)")
 _HISTORY = re.compile(r"(?:^|/|~)\.?(?:bash_|zsh_|sh_|python_|mysql_|psql_|)history$")
 _KEY_NAMES = (
     "id_rsa", "id_dsa", "id_ed25519", "id_ecdsa", ".aws", "credentials", "shadow", ".netrc",
-    ".git-credentials", "wallet.dat", ".kdbx", "*.ovpn", "kubeconfig", "*.keytab", ".htpasswd", "*.pfx",
-    "*.p12", ".pgpass", "authorized_keys", "*_history", "*password*", "*.kdb", "*.jks", "*credential*",
-    "*secret*", ".env*", "*.key", "wp-config.php",
+    ".git-credentials", "wallet.dat", ".kdbx", "*.ovpn", "kubeconfig", ".gnupg", "access_tokens.",
+    "accesstokens.", "azureprofile.", ".pgpass", "logins.json", "keytab", ".htpasswd",
+
 )  # fmt: skip
 
 
 def _file(invocation: Invocation) -> Detail | None:
     if invocation.program == "sudo" or (invocation.remote and invocation.program == "ssh"):
         return None
+    if invocation.program in _PACKERS:
+        whole = next((word for word in invocation.args if _SECRET_FOLDER.search(word)), "")
+        if whole:
+            return {"program": invocation.program, "path": whole}
     for path in reads(invocation):
         match = _SECRET.search(path.lower())
         if match and not any(own in path for own in _OWN_ENVIRON):
@@ -104,7 +110,7 @@ def _find(invocation: Invocation) -> Detail | None:
     found = [
         n
         for n in names
-        if any(n.strip("*").startswith(k.strip("*")) and len(n) < len(k) + 6 for k in _KEY_NAMES[:12])
+        if any(n.lower().strip("*/").startswith(k.strip("*")) and len(n) < len(k) + 8 for k in _KEY_NAMES)
     ]
     return {"names": found, "places": places} if found and places else None
 
@@ -152,11 +158,11 @@ FILE = Rule(
     match=_file,
     files=True,
     hints=(
-        "shadow", "opasswd", "keytab", "krb5cc", "sudoers", ".ssh/", "ssh_host", ".aws/", "gcloud",
-        ".azure", ".kube", "kubernetes", "k3s.yaml", ".docker/", ".netrc", ".git-cred", ".pgpass",
-        ".my.cnf", "huggingface", ".config/", ".npmrc", ".pypirc", ".vault", ".terraform.d", ".s3cfg",
-        ".boto", "logins.json", "key4.db", "login data", "cookies.sql", ".gnupg", "keyrings", "electrum",
-        "wallet.dat", "/environ", "/var/lib/s", "/sam", "ntds.dit",
+        ".ssh", ".kube", "shadow", "opasswd", "keytab", "krb5cc", "sudoers", ".ssh/", "ssh_host",
+        ".aws/", "gcloud", ".azure", ".kube", "kubernetes", "k3s.yaml", ".docker/", ".netrc",
+        ".git-cred", ".pgpass", ".my.cnf", "huggingface", ".config/", ".npmrc", ".pypirc", ".vault",
+        ".terraform.d", ".s3cfg", ".boto", "logins.json", "key4.db", "login data", "cookies.sql",
+        ".gnupg", "keyrings", "electrum", "wallet.dat", "/environ", "/var/lib/s", "/sam", "ntds.dit",
     ),
 )  # fmt: skip
 MEMORY = Rule(
@@ -228,9 +234,10 @@ FIND = Rule(
     false_positives="Inventory by an operator.",
     examples=("find / -name id_rsa 2>/dev/null", "find /home -iname '.git-credentials'"),
     match=_find,
-    programs=frozenset({'find'}),
+    programs=frozenset({"find"}),
     hints=(
-        "id_", ".aws", "credential", "shadow", ".netrc", "wallet", ".kdbx", "ovpn", "kubeconfig", "keytab",
+        ".gnupg", "accesstoken", "access_token", "azureprofile", ".pgpass", "logins", "keytab",
+        "id_", ".aws", "credential", "shadow", ".netrc", "wallet", ".kdbx", "ovpn", "kubeconfig",
         "htpasswd",
     ),
 )  # fmt: skip

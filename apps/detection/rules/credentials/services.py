@@ -26,6 +26,8 @@ def _metadata(invocation: Invocation) -> Detail | None:
 
 def _cluster(invocation: Invocation) -> Detail | None:
     words = [word for word in invocation.args if word[:1] != "-"]
+    if words[:2] == ["config", "view"]:
+        return {"arguments": " ".join(invocation.args)} if "--raw" in invocation.args else None
     kinds = {part for word in words[1:3] for part in word.split("/")[0].split(",")}
     return (
         {"arguments": " ".join(invocation.args)}
@@ -120,7 +122,7 @@ LOGGER = Rule(
         "logkeys --start",
     ),
     match=_logger,
-    programs=frozenset({'logkeys', 'xspy', 'xinput', 'echo', 'tee', 'printf', 'cat'}),
+    programs=frozenset({"logkeys", "xspy", "xinput", "echo", "tee", "printf", "cat"}),
     hints=_LOGGERS,
 )  # fmt: skip
 RULES = (METADATA, CLUSTER, GUESSING, LOGGER)

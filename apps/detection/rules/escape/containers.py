@@ -31,10 +31,13 @@ def _run(invocation: Invocation) -> Detail | None:
         for d in options.values("--device")
         if d.startswith(("/dev/sd", "/dev/vd", "/dev/nvme", "/dev/xvd", "/dev/mem"))
     ]
-    if mounts or (privileged and host_pid) or devices:
+    given = {c.upper().removeprefix("CAP_") for c in options.values("--cap-add")}
+    mighty = sorted(given & {"ALL", "SYS_MODULE", "DAC_READ_SEARCH", "SYS_RAWIO", "SYS_BOOT"})
+    if mounts or (privileged and host_pid) or devices or mighty:
         return {
             "engine": invocation.program,
             "mounts": list(mounts),
+            "capabilities": mighty,
             "devices": list(devices),
             "privileged": privileged,
             "host_pid": host_pid,
@@ -51,6 +54,8 @@ def _engine_socket(invocation: Invocation) -> Detail | None:
         return {"socket": sock, "url": url} if sock and url else None
     given = getopt(args, "H:", frozenset({"--host"}), permute=False).values("H", "--host")
     remote = [g for g in given if g.startswith("tcp://") or "sock" in g]
+    if invocation.program in ("socat", "nc"):
+        return {"socket": sock} if sock else None
     return {"socket": remote[0], "arguments": " ".join(args)} if remote else None
 
 
@@ -99,8 +104,8 @@ RUN = Rule(
         "docker run --privileged --pid=host -it alpine sh",
     ),
     match=_run,
-    programs=frozenset({'docker', 'nerdctl', 'ctr'}),
-    hints=("/:", "=/", "--pid", "--device", "/etc", "/root", "/proc", "/boot", "/var/lib"),
+    programs=frozenset({"docker", "nerdctl", "ctr"}),
+    hints=("/:", "=/", "--pid", "--cap-add", "--device", "/etc", "/root", "/proc", "/boot", "/var/lib"),
 )  # fmt: skip
 ENGINE_SOCKET = Rule(
     slug="container-engine-socket",
@@ -120,7 +125,7 @@ ENGINE_SOCKET = Rule(
         "docker -H tcp://10.0.0.5:2375 ps",
     ),
     match=_engine_socket,
-    programs=frozenset({'curl', 'docker', 'ctr', 'crictl'}),
+    programs=frozenset({"curl", "docker", "ctr", "crictl", "socat", "nc"}),
     hints=("sock", "tcp://"),
 )  # fmt: skip
 CLUSTER = Rule(
@@ -159,6 +164,6 @@ SYSTEM = Rule(
         "lxc config device add c d disk source=/ path=/mnt/root",
     ),
     match=_system_container,
-    programs=frozenset({'lxc', 'incus', 'ctr'}),
+    programs=frozenset({"lxc", "incus", "ctr"}),
 )  # fmt: skip
 RULES = (RUN, ENGINE_SOCKET, CLUSTER, SYSTEM)

@@ -5,8 +5,7 @@ import re
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
 from apps.detection.rules.base import Detail, Rule
-from apps.detection.rules.common import MENTIONS
-from apps.detection.rules.files import reads, writes
+from apps.detection.rules.files import writes
 
 _LEVERS = re.compile(
     r"/release_agent$|/notify_on_release$|/proc/sys/kernel/(?:core_pattern|modprobe|hotplug|usermodehelper)|/sys/kernel/uevent_helper"
@@ -36,11 +35,21 @@ def _lever(invocation: Invocation) -> Detail | None:
     for path in writes(invocation):
         if match := _LEVERS.search(path):
             return {"program": invocation.program, "path": path, "lever": match.group()}
-    touched = invocation.program not in MENTIONS and any(
-        p for p in reads(invocation) if "/proc/1/root" in p and len(p) < 300
-    )
-    through = invocation.program == "cat" and any("/proc/1/root" in word for word in invocation.args)
-    return {"program": invocation.program, "path": "/proc/1/root"} if touched or through else None
+    quoting = invocation.program in ("echo", "printf", "grep", "git", "rg")
+    through = next((w for w in invocation.args if w.startswith("/proc/1/root") and not quoting), "")
+    overlay = invocation.program == "sed" and any("perdir=" in word for word in invocation.args)
+    if overlay:  # where the container's files lie on the host: the release_agent escape needs that path
+        through = next(
+            (w for w in invocation.args if w in ("/etc/mtab", "/proc/mounts", "/proc/self/mounts")), ""
+        )
+    return {"program": invocation.program, "path": through} if through else None
+
+
+def _own_namespaces(invocation: Invocation) -> Detail | None:
+    """A user and a cgroup namespace of one's own: inside, a cgroup can be mounted writable."""
+    options = getopt(invocation.args, "S:G:R:w:", permute=False)
+    user, cgroup = options.has("U", "r", "--user", "--map-root-user"), options.has("C", "--cgroup")
+    return {"arguments": " ".join(invocation.args)} if user and cgroup else None
 
 
 def _setting(invocation: Invocation) -> Detail | None:
@@ -133,6 +142,20 @@ NAMESPACES = Rule(
     match=_namespaces,
     programs=frozenset({"nsenter"}),
 )
+OWN_NAMESPACES = Rule(
+    slug="own-cgroup-namespace",
+    version=1,
+    family="escape",
+    behaviour="container escape",
+    level="high",
+    technique="T1611",
+    title="User and cgroup namespace made",
+    description="unshare makes a user and a cgroup namespace together: the start of the cgroup escapes.",
+    false_positives="Container tools without root.",
+    examples=("unshare -UrmC bash",),
+    match=_own_namespaces,
+    programs=frozenset({"unshare"}),
+)
 LEVER = Rule(
     slug="kernel-lever",
     version=1,
@@ -153,7 +176,7 @@ LEVER = Rule(
     match=_lever,
     files=True,
     hints=(
-        "release", "core_pattern", "uevent_helper", "binfmt_misc", "/proc/1/root", "/root/",
+        "perdir=", "release", "core_pattern", "uevent_helper", "binfmt_misc", "/proc/1/root", "/root/",
         "kernel/modprobe", "hotplug", "apparmor", "/attr/", "devices.allow", "_map", "setgroups",
         "usermodehelper",
     ),
@@ -245,4 +268,4 @@ MODULE = Rule(
     match=_module,
     programs=frozenset({"insmod"}),
 )
-RULES = (NAMESPACES, LEVER, SETTING, ROOT_CHANGE, MOUNT, RAW_DISK, BITS, MODULE)
+RULES = (NAMESPACES, OWN_NAMESPACES, LEVER, SETTING, ROOT_CHANGE, MOUNT, RAW_DISK, BITS, MODULE)

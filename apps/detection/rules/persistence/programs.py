@@ -79,7 +79,7 @@ CRONTAB = Rule(
     ),
     match=_crontab,
     reads="reading",
-    programs=frozenset({'crontab'}),
+    programs=frozenset({"crontab"}),
 )  # fmt: skip
 ACCOUNT = Rule(
     slug="root-account-made",

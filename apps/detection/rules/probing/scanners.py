@@ -32,8 +32,9 @@ _TOOLKITS = names(
 _SCRIPTS = (
     "portscan", "port_scan", "netscan", "subnet_scan", "nmap", "linpeas", "sqlmap", "scanner.py",
     "dirsearch", "impacket", "psexec.py", "secretsdump", "bruteforce", "brute_force", "responder.py",
-    "mimipenguin", "linenum", "exploit.py", "lazagne", "ping_sweep", "pingsweep", "arp_scan",
-    "host_discovery",
+    "mimipenguin", "autosuid", "suid3num", "privesc", "linux-exploit", "lse.sh", "traitor", "linenum",
+    "exploit.py", "lazagne", "ping_sweep", "pingsweep", "arp_scan", "host_discovery",
+
 )  # fmt: skip
 _LOCAL_ONLY = (
     "--iflist", "--script-updatedb", "--script-help", "--readscan", "--echo", "--iflist", "--debug",
@@ -139,10 +140,11 @@ SCRIPT = Rule(
     false_positives="A project's own module that happens to be called so.",
     examples=("python3 /tmp/port_scanner.py 10.0.0.0/24", "bash ./linpeas.sh -a"),
     match=_python_tool,
-    programs=frozenset({'python', 'bash', 'sh', 'perl', 'ruby'}),
+    programs=frozenset({"python", "bash", "sh", "perl", "ruby"}),
     hints=(
         "scan", "peas", "sqlmap", "dirsearch", "impacket", "psexec", "secretsdump", "brute", "responder",
-        "mimipenguin", "linenum", "exploit", "lazagne", "sweep", "nmap", "host_discovery",
+        "mimipenguin", "linenum", "exploit", "lazagne", "suid", "privesc", "lse.sh", "traitor", "sweep",
+        "nmap", "host_discovery",
     ),
     gates=(*SCRIPT_ENDINGS, "-m", "nmap", "sqlmap"),
 )  # fmt: skip

@@ -26,7 +26,9 @@ _RUNS = (
 )  # fmt: skip
 _FETCHES = (
     "urlopen(", "requests.get(", "urlretrieve", "http.get(", "file_get_contents('http",
-    'file_get_contents("http', "open-uri", "wget ", "curl ", "lwp::simple", "httpx.get(", "fetch(",
+    'file_get_contents("http', "open-uri", "wget ", "curl ", "lwp::simple", "httpx.get(",
+    "import requests", "urllib", "import httpx", "fetch(",
+
 )  # fmt: skip
 
 

@@ -186,7 +186,7 @@ SOCAT = Rule(
         "socat TCP-LISTEN:4444,reuseaddr,fork EXEC:/bin/sh,pty,stderr",
     ),
     match=_socat,
-    programs=frozenset({'socat'}),
+    programs=frozenset({"socat"}),
 )  # fmt: skip
 PIPELINE = Rule(
     slug="shell-in-pipe",

@@ -1,5 +1,5 @@
 """Watchers blinded and traces wiped."""
 
-from apps.detection.rules.tampering import monitors, traces
+from apps.detection.rules.tampering import in_runs, monitors, traces
 
-RULES = (*monitors.RULES, *traces.RULES)
+RULES = (*monitors.RULES, *traces.RULES, *in_runs.RULES)

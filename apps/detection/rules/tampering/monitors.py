@@ -26,7 +26,7 @@ _STOPS = frozenset({"stop", "disable", "mask", "kill", "off", "del", "remove"})
 _OWN = re.compile(r"(?:^|[/\s_-])sentinel(?:[-_]?(?:hostagent|agent|host-agent))?(?:[.\s/*]|$)|hostagent")
 _CONFIGURATION = re.compile(
     r"^/etc/(?:audit|audisp|libaudit|rsyslog|syslog|selinux|apparmor|falco|osquery|wazuh|suricata|filebeat|auditbeat|logrotate|fluent|firewalld|ufw|sentinel)"
-    r"|/journald\.conf|/var/ossec/|/etc/systemd/journald|/etc/security/limits|/etc/hosts\.(?:allow|deny)"
+    r"|/journald\.conf|/proc/sys/kernel/(?:randomize_va_space|yama/|kptr_restrict|dmesg_restrict|sysrq$)|/selinux/enforce|/var/ossec/|/etc/systemd/journald|/etc/security/limits|/etc/hosts\.(?:allow|deny)"
 )
 
 
@@ -64,18 +64,25 @@ def _init_script(invocation: Invocation) -> Detail | None:
 
 
 def _kill(invocation: Invocation) -> Detail | None:
-    values = getopt(invocation.args, "s:u:g:n:U:G:P:t:", frozenset({"--signal", "--euid"})).rest
+    values = [word for word in invocation.args if word[:1] != "-"]
     hit = next((v for v in values if watcher(v.strip("^$[]").replace("[", "").replace("]", ""))), "")
-    if not hit and invocation.program == "kill":
-        hit = next(
-            (
-                v
-                for v in values
-                if ("pidof" in v or "pgrep" in v or "/run/" in v) and any(w in v for w in _WATCHERS)
-            ),
-            "",
-        )
+    if not hit and invocation.program == "kill":  # kill $(pidof NAME), kill $(cat /run/NAME.pid)
+        looked_up = [v for v in values if "pidof" in v or "pgrep" in v or "/run/" in v]
+        hit = next((v for v in looked_up if any(name in v for name in _WATCHERS)), "")
     return {"process": hit} if hit else None
+
+
+def _removed(invocation: Invocation) -> Detail | None:
+    words = [word for word in invocation.args if word[:1] != "-"]
+    flags = {word for word in invocation.args if word[:1] == "-"}
+    asked = words[:1] in (["remove"], ["purge"], ["erase"], ["autoremove"], ["del"]) or flags & {
+        "-r",
+        "-P",
+        "-e",
+        "--purge",
+    }
+    hit = next((word for word in words[0 if flags & {"-r", "-P", "-e"} else 1 :] if watcher(word)), "")
+    return {"package": hit} if asked and hit else None
 
 
 def _audit(invocation: Invocation) -> Detail | None:
@@ -194,6 +201,21 @@ SERVICE = Rule(
         """
     ),
 )  # fmt: skip
+REMOVED = Rule(
+    slug="watcher-uninstalled",
+    version=1,
+    family="tampering",
+    behaviour="tampering with monitoring",
+    level="high",
+    technique="T1685",
+    title="Security service uninstalled",
+    description="The package of a service that logs, audits, filters or watches is removed.",
+    false_positives="Maintenance by an operator.",
+    examples=("apt-get remove -y auditd", "rpm -e falco"),
+    match=_removed,
+    programs=frozenset({"apt", "apt-get", "yum", "dnf", "dpkg", "rpm", "apk", "zypper"}),
+    hints=("remove", "purge", "erase", " del ", " -r ", " -e ", " -p "),
+)
 INIT = Rule(
     slug="watcher-stopped-by-script",
     version=1,
@@ -286,7 +308,7 @@ CONFIGURATION = Rule(
     ),
     match=_configuration,
     files=True,
-    hints=("/etc/", "journald", "ossec"),
+    hints=("/etc/", "journald", "ossec", "/proc/sys/kernel/", "/selinux/"),
 )  # fmt: skip
 MARKER = Rule(
     slug="sentinel-marker-dropped",
@@ -339,4 +361,4 @@ CGROUP = Rule(
     files=True,
     hints=("cgroup.procs", "cgroup.freeze", "cgroup.threads", "/tasks"),
 )
-RULES = (SERVICE, INIT, KILL, AUDIT, FIREWALL, CONFINEMENT, CONFIGURATION, MARKER, OURSELVES, CGROUP)
+RULES = (SERVICE, REMOVED, INIT, KILL, AUDIT, FIREWALL, CONFINEMENT, CONFIGURATION, MARKER, OURSELVES, CGROUP)

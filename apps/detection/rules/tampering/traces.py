@@ -4,6 +4,7 @@ import re
 
 from apps.detection.argv import getopt
 from apps.detection.argv.invocation import Invocation
+from apps.detection.argv.names import names, program_name
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.files import removes, writes
 
@@ -14,6 +15,9 @@ _HISTORY = re.compile(
     r"\.(?:bash|zsh|sh|ash|fish|python|mysql|psql|node_repl|rediscli|less)?_?(?:history|hst)$|\.histfile$|\$HISTFILE|fish_history$"
 )
 _SYSTEM = re.compile(r"^/(?:etc|bin|sbin|usr|lib|boot|var/log|var/spool|root)(?:/|$)")
+_DISGUISED = names(
+    "sh bash dash zsh ksh python perl ruby nc ncat socat curl wget ssh busybox nsenter tcpdump"
+)
 _APPLICATION = re.compile(
     r"^/var/log/(?:nginx|apache2|httpd|mysql|postgresql|supervisor|app|myapp|ray|slurm|celery|gunicorn|test)"
 )
@@ -89,6 +93,8 @@ def _attributes(invocation: Invocation) -> Detail | None:
 def _times(invocation: Invocation) -> Detail | None:
     options = getopt(invocation.args, "d:r:t:", frozenset({"--date", "--reference", "--time"}))
     stamped = options.has("r", "t", "d", "--date", "--reference")
+    if options.value("t").startswith("1970"):
+        return {"path": options.rest[0] if options.rest else "", "from": options.value("t")}
     path = next((word for word in options.rest if _SYSTEM.match(word) and not word.startswith("/var")), "")
     borrowed = next((value for value in options.values("r", "--reference") if _SYSTEM.match(value)), "")
     return (
@@ -122,6 +128,33 @@ def _open_rights(invocation: Invocation) -> Detail | None:
         "",
     )
     return {"mode": words[0], "path": path} if wide and path else None
+
+
+def _everything(invocation: Invocation) -> Detail | None:
+    """The whole file system removed, or the machine choked."""
+    options = getopt(invocation.args)
+    recursive = options.has("r", "R", "--recursive")
+    whole = next((word for word in options.rest if word in ("/", "/*", "/.", "/.*")), "")
+    if recursive and (whole or options.has("--no-preserve-root")):
+        return {"program": "rm", "path": whole or options.rest[-1] if options.rest else ""}
+    return None
+
+
+def _disguise(invocation: Invocation) -> Detail | None:
+    """A shell or interpreter copied under another name."""
+    operands = [word for word in invocation.args if word[:1] != "-"]
+    if len(operands) != 2:
+        return None
+    source, target = operands
+    name = source.rpartition("/")[2]
+    known = (
+        source.startswith(("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"))
+        and program_name(source) in _DISGUISED
+    )
+    renamed = target.rpartition("/")[2] not in ("", name) and not target.endswith(
+        (".bak", ".orig", ".old", ".real")
+    )
+    return {"source": source, "target": target} if known and renamed and target not in (".", "..") else None
 
 
 LOGS = Rule(
@@ -238,4 +271,33 @@ OPEN_RIGHTS = Rule(
     match=_open_rights,
     programs=frozenset({"chmod"}),
 )
-RULES = (LOGS, JOURNAL, HISTORY, ATTRIBUTES, TIMES, MACHINE, OPEN_RIGHTS)
+EVERYTHING = Rule(
+    slug="everything-removed",
+    version=1,
+    family="tampering",
+    behaviour="destruction",
+    level="critical",
+    technique="T1485",
+    title="Whole file system removed",
+    description="rm is told to remove everything from the root on.",
+    false_positives="Throw-away containers.",
+    examples=("rm -rf / --no-preserve-root", "sudo rm -fr /*"),
+    match=_everything,
+    programs=frozenset({"rm"}),
+)
+DISGUISE = Rule(
+    slug="shell-renamed",
+    version=1,
+    family="tampering",
+    behaviour="wiping traces",
+    level="medium",
+    technique="T1036.003",
+    title="Shell or tool copied under another name",
+    description="A shell, interpreter or network client of the system is copied to a file with another name.",
+    false_positives="Building a minimal root folder with renamed tools.",
+    examples=("cp /bin/sh /home/u/.cache/crond", "cp /usr/bin/python3 /work/trainer"),
+    match=_disguise,
+    programs=frozenset({"cp", "mv", "install"}),
+    hints=("bin/",),
+)
+RULES = (EVERYTHING, DISGUISE, LOGS, JOURNAL, HISTORY, ATTRIBUTES, TIMES, MACHINE, OPEN_RIGHTS)

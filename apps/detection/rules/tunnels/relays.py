@@ -102,7 +102,7 @@ SOCAT = Rule(
         "socat tcp:203.0.113.9:443 tcp:127.0.0.1:22",
     ),
     match=_socat,
-    programs=frozenset({'socat'}),
+    programs=frozenset({"socat"}),
 )  # fmt: skip
 NETCAT_PAIR = Rule(
     slug="netcat-relay",
@@ -150,7 +150,7 @@ PACKET_REDIRECT = Rule(
         "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080",
     ),
     match=_redirect,
-    programs=frozenset({'iptables', 'ip6tables', 'iptables-legacy', 'iptables-nft'}),
+    programs=frozenset({"iptables", "ip6tables", "iptables-legacy", "iptables-nft"}),
 )  # fmt: skip
 EMULATOR = Rule(
     slug="emulator-forward",

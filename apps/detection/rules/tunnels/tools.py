@@ -159,7 +159,7 @@ CLOUDFLARED = Rule(
         "cloudflared tunnel --url http://localhost:8080", "cloudflared tunnel run --token eyJhIjoi",
     ),
     match=_cloudflared,
-    programs=frozenset({'cloudflared', 'cloudflared-linux-amd64'}),
+    programs=frozenset({"cloudflared", "cloudflared-linux-amd64"}),
 )  # fmt: skip
 EDITOR = Rule(
     slug="editor-tunnel",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from apps.detection.argv.interpreters import INTERPRETERS, inline_code, python_commands
+from apps.detection.argv.interpreters import INTERPRETERS, inline_code, other_commands, python_commands
 from apps.detection.argv.invocation import Invocation
 from apps.detection.argv.launchers import SHELLS, Inner, peel, shell_options
 from apps.detection.argv.names import program_name
@@ -135,9 +135,9 @@ def _unfold(reading: Reading, invocation: Invocation, written: dict[str, str], l
     program = invocation.program
     if program in INTERPRETERS:
         invocation.code = _code(invocation, written)
-        if program == "python" and invocation.code:
-            for inner in python_commands(invocation.code):
-                _unfold_inner(reading, invocation, inner, written, level)
+        find = python_commands if program == "python" else other_commands
+        for inner in find(invocation.code):
+            _unfold_inner(reading, invocation, inner, written, level)
     elif program in SHELLS and (text := _fed_text(invocation, written)):
         _unfold_inner(reading, invocation, Inner(text=text), written, level)
     elif "/" in invocation.argv[0] and invocation.argv[0] in written:

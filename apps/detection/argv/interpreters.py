@@ -1,8 +1,10 @@
 """Program text that an interpreter is given on its command line, and the commands such text starts."""
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 
 from apps.detection.argv.getopt import getopt
 from apps.detection.argv.launchers import Inner
@@ -86,6 +88,9 @@ def inline_code(program: str, args: Args, stdin: str | None) -> str:
     return code[:MAX_CODE]
 
 
+_STARTS = re.compile(
+    r"(?:system|exec\w{0,8}|popen|spawn\w{0,8}|passthru)\s?\(?\s?(['\"])((?:\\.|(?!\1)[^\\]){2,400})\1"
+)
 _SHELL_CALLS = frozenset({"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"})
 _ARGV_CALLS = names(
     """
@@ -113,6 +118,16 @@ def python_commands(code: str) -> list[Inner]:
         if len(found) == 16:
             break
     return found
+
+
+def other_commands(code: str) -> list[Inner]:
+    """The commands that text in another language starts: the literal after system, exec, popen and the like."""
+    if not any(name in code for name in ("system", "exec", "popen", "spawn", "passthru")):
+        return []
+    return [
+        Inner(text=found.group(2).replace("\\", ""))
+        for found in islice(_STARTS.finditer(code[:MAX_CODE]), 16)
+    ]
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

@@ -27,13 +27,22 @@ def reached(order: ContainmentOrder, receipts: list[Receipt]) -> dict[str, int]:
     order reached it; that moment is no later than any receipt's arrival less its milliseconds. The result is
     never earlier than the truth by the server's clock, whatever the host's clock says.
     """
-    if not receipts:
-        return {}
-    delivered = min(_since(order, row) - _on_host(row) for row in receipts)
     stages: dict[str, int] = {}
-    for row in sorted(receipts, key=lambda row: row.seq):
-        stages.setdefault(judged(row.data)[0], max(0, round(delivered + _on_host(row))))
+    for part in _parts(receipts):
+        delivered = min(_since(order, row) - _on_host(row) for row in part)
+        for row in part:
+            stages.setdefault(judged(row.data)[0], max(0, round(delivered + _on_host(row))))
     return stages
+
+
+def _parts(receipts: list[Receipt]) -> list[list[Receipt]]:
+    """The receipts in their order, anew from each DELIVERED: a host agent that was restarted counts again."""
+    parts: list[list[Receipt]] = []
+    for row in sorted(receipts, key=lambda row: row.seq):
+        if not parts or row.stage == Stage.DELIVERED:
+            parts.append([])
+        parts[-1].append(row)
+    return parts
 
 
 def elsewhere(order: ContainmentOrder) -> list[Host]:

@@ -44,6 +44,18 @@ def test_a_first_receipt_that_was_held_up_does_not_shift_the_others() -> None:
     assert selectors.reached(issued, came(issued, 900, 36)) == {"DELIVERED": 31, "FROZEN": 36}
 
 
+def test_a_host_agent_that_was_restarted_counts_anew() -> None:
+    here = machine()
+    issued = order(run(here), person())
+    target = issued.targets.get()
+    steps = [("DELIVERED", 0.0), ("FROZEN", 4.0), ("DELIVERED", 0.0), ("WATCHING", 20.0)]
+    receive_all(
+        here.agent, [here.receipt(target, step, seq, mono_ms=ms) for seq, (step, ms) in enumerate(steps)]
+    )
+    reached = selectors.reached(issued, came(issued, 30, 34, 5_000, 5_020))
+    assert reached == {"DELIVERED": 30, "FROZEN": 34, "WATCHING": 5_020}
+
+
 def test_a_claim_without_proof_is_not_shown_as_reached() -> None:
     here = machine()
     issued = order(run(here), person())

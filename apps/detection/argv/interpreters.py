@@ -121,7 +121,7 @@ def python_commands(code: str) -> list[Inner]:
 
 
 def other_commands(code: str) -> list[Inner]:
-    """The commands that text in another language starts: the literal after system, exec, popen and the like."""
+    """The commands that text in another language starts: the literal after system, exec and the like."""
     if not any(name in code for name in ("system", "exec", "popen", "spawn", "passthru")):
         return []
     return [

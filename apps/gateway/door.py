@@ -22,6 +22,7 @@ from apps.gateway import pool, records
 from apps.gateway.auth import Claim, RefusedError, check_signature, check_state, claim_of, headers_of
 from apps.gateway.envelope import check_encoding, check_size, inflate
 from apps.gateway.kick import kick
+from apps.gateway.mailbox import Mailbox, Row
 from hostagent import protocol
 
 Scope = MutableMapping[str, Any]
@@ -36,15 +37,6 @@ MOST_HELD_BYTES = 256 * 1024 * 1024  # of bodies under way, all requests togethe
 INLINE_BYTES = 16 * 1024  # larger ones are opened on a thread, so that no other answer waits for them
 
 KEY = "SELECT id, public_key, state FROM fleet_hostagent WHERE uuid = %s"
-# The state is part of the insert itself, so a revocation counts from the moment it is committed.
-INSERT = """
-INSERT INTO telemetry_batch
-       (agent_id, sequence, body, encoding, digest, signature, received_at, state, attempts, error, records)
-SELECT id, %s, %s, %s, %s, %s, %s, 'pending', 0, '', %s
-  FROM fleet_hostagent WHERE id = %s AND state = 'active' AND public_key = %s
-    ON CONFLICT (agent_id, sequence) DO NOTHING
-RETURNING id
-"""
 BEFORE = """
 SELECT a.state, b.digest FROM fleet_hostagent a
   LEFT JOIN telemetry_batch b ON b.agent_id = a.id AND b.sequence = %s
@@ -69,6 +61,7 @@ class Door:
         self.app = app
         self._keys: dict[uuid.UUID, Key] = {}
         self._held = 0
+        self._mailbox = Mailbox()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == protocol.PATH_BATCHES:
@@ -109,7 +102,9 @@ class Door:
             check_signature(claim, key.public, method="POST", path=protocol.PATH_BATCHES, body=body)
             inline = len(body) <= INLINE_BYTES
             number = _count(body, encoding) if inline else await asyncio.to_thread(_count, body, encoding)
-            return await _store(claim, key, body, encoding, number)
+            row = _row(claim, key, body, encoding, number)
+            more = {} if await self._mailbox.put(row) else await _before(row)
+            return {"sequence": row.sequence, "server_time_ms": time.time_ns() // 1_000_000, **more}
         finally:
             self._held -= len(held)
 
@@ -156,25 +151,31 @@ def _count(body: bytes, encoding: str) -> int:
     return number
 
 
-async def _store(claim: Claim, key: Key, body: bytes, encoding: str, number: int) -> dict[str, object]:
-    digest = hashlib.sha256(body).hexdigest()
-    now = datetime.now(UTC)
-    answer: dict[str, object] = {
-        "sequence": claim.sequence,
-        "server_time_ms": int(now.timestamp() * 1000),
-    }
-    row = [claim.sequence, body, encoding, digest, claim.signature, now, number, key.agent_id, key.public]
+def _row(claim: Claim, key: Key, body: bytes, encoding: str, number: int) -> Row:
+    return Row(
+        agent_id=key.agent_id,
+        public_key=key.public,
+        sequence=claim.sequence,
+        body=body,
+        encoding=encoding,
+        digest=hashlib.sha256(body).hexdigest(),
+        signature=claim.signature,
+        received_at=datetime.now(UTC),
+        records=number,
+    )
+
+
+async def _before(row: Row) -> dict[str, object]:
+    """The row was not taken: it had come before, which is as good, or RefusedError with the reason."""
     async with (await pool.pool()).connection() as connection:
-        if await (await connection.execute(INSERT, row)).fetchone():
-            return answer
-        found = await (await connection.execute(BEFORE, [claim.sequence, key.agent_id])).fetchone()
-    state, before = found or (AgentState.REVOKED, None)
+        found = await (await connection.execute(BEFORE, [row.sequence, row.agent_id])).fetchone()
+    state, digest = found or (AgentState.REVOKED, None)
     check_state(state)
-    if before is None:
+    if digest is None:
         raise RefusedError(503, "moved", "The host agent is being changed; send it again.", retry_after=1)
-    if before != digest:
+    if digest != row.digest:
         raise RefusedError(409, "sequence-taken", "Another batch was received under this number.")
-    return {**answer, "duplicate": True}
+    return {"duplicate": True}
 
 
 async def _send(send: Send, status: int, body: dict[str, object], retry_after: int | None) -> None:

@@ -1,5 +1,6 @@
 """A signed batch is in the inbox before the agent hears 202, once, and as it was sent."""
 
+import asyncio
 import hashlib
 import zlib
 from typing import Any
@@ -8,8 +9,12 @@ import pytest
 import zstandard
 from asgiref.sync import sync_to_async
 
+from apps.audit.services import SYSTEM
+from apps.fleet.services import revoke
+from apps.gateway import mailbox
+from apps.gateway.door import Door
 from apps.telemetry.models import Batch
-from tests.gateway.machine import Machine, post
+from tests.gateway.machine import Machine, _nowhere, post
 
 RECORDS = [{"kind": "heartbeat", "at": 1_795_000_000.0}, {"kind": "gap", "at": 1_795_000_001.5, "dropped": 2}]
 
@@ -79,3 +84,40 @@ async def test_empty_batch_is_a_batch(machine: Machine) -> None:
     body = machine.body([])
     assert (await post(body, machine.headers(body))).status == 202
     assert (await Batch.objects.aget()).records == 0
+
+
+async def test_batches_that_come_together_are_each_answered_for_themselves(machine: Machine) -> None:
+    door = Door(_nowhere)
+    other = await sync_to_async(Machine.enrolled)()
+    revoked = await sync_to_async(Machine.enrolled)()
+    bodies = [machine.body([{"kind": "gap", "at": 1.0, "dropped": number}]) for number in range(12)]
+    wanted = [(one, body) for one in (machine, other, revoked) for body in bodies]
+    first = revoked.body([])
+    await post(first, revoked.headers(first), door=door)  # its key is remembered
+    await sync_to_async(revoke)(revoked.agent, by=SYSTEM)
+    requests = [(body, one.headers(body)) for one, body in wanted]
+    again, clash = requests[0], (bodies[1], machine.headers(bodies[1], sequence=3))
+    answers = await asyncio.gather(*(post(*each, door=door) for each in [*requests, again, clash]))
+    assert [answer.status for answer in answers] == [202] * 24 + [403] * 12 + [202, 409]
+    assert answers[-2].body["duplicate"] is True
+    assert [answer.body["sequence"] for answer in answers[:12]] == list(range(1, 13))
+    assert await Batch.objects.acount() == 25
+    async for row in Batch.objects.filter(agent=machine.agent):
+        assert bytes(row.body) == bodies[row.sequence - 1]
+
+
+async def test_database_that_fails_is_said_to_all_that_waited_and_then_forgotten(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(_nowhere)
+    bodies = [machine.body([{"kind": "gap", "at": 1.0, "dropped": number}]) for number in range(5)]
+    requests = [(body, machine.headers(body)) for body in bodies]
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            mailbox, "INSERT", "SELECT 1 / 0 WHERE %s || %b || %s || %b || %s || %s || %s || %s || %s"
+        )
+        answers = await asyncio.gather(*(post(*each, door=door) for each in requests))
+    assert {(answer.status, answer.headers["retry-after"]) for answer in answers} == {(503, "2")}
+    assert await Batch.objects.acount() == 0
+    answers = await asyncio.gather(*(post(*each, door=door) for each in requests))
+    assert {answer.status for answer in answers} == {202}

@@ -13,19 +13,21 @@ let firstPress = 0;
 const note = () => button.querySelector("small");
 const armed = () => button.closest("form").hasAttribute("data-armed");
 
-function start(target) {
+function start(target, at) {
   if (button && began) return;
   button = target;
   if (!armed()) return say(button.dataset.unarmed);
-  began = performance.now();
+  began = at;
   button.dataset.hold = "on";
   timer = setTimeout(send, HOLD);
   tick = setInterval(() => say(`${Math.max(0, (HOLD - (performance.now() - began)) / 1000).toFixed(1)} s left`), 100);
 }
 
-function stop() {
+/* Long enough is long enough: a busy page may run the timer late, but the press was as long as it was. */
+function stop(event) {
   if (!began) return;
   clearTimeout(timer);
+  if (event?.type.endsWith("up") && event.timeStamp - began >= HOLD) { send(); return; }
   clearInterval(tick);
   began = 0;
   delete button.dataset.hold;
@@ -75,7 +77,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 
 const held = (event) => event.target.closest?.(".hold");
-document.addEventListener("pointerdown", (event) => { if (event.button === 0 && held(event)) start(held(event)); });
+document.addEventListener("pointerdown", (event) => { if (event.button === 0 && held(event)) start(held(event), event.timeStamp); });
 for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, stop, true);
 // Pressing the button takes the focus from the field before it: only the button's own loss of it counts.
 document.addEventListener("blur", (event) => { if (held(event)) stop(); }, true);
@@ -87,12 +89,12 @@ document.addEventListener("keydown", (event) => {
   const target = held(event);
   if (!target || (event.key !== "Enter" && event.key !== " ")) return;
   event.preventDefault();
-  if (!event.repeat) start(target);
+  if (!event.repeat) start(target, event.timeStamp);
 });
 document.addEventListener("keyup", (event) => {
   const target = held(event);
   if (!target || !began) return;
-  const short = performance.now() - began < HOLD / 2;
-  stop();
+  const short = event.timeStamp - began < HOLD / 2;
+  stop(event);
   if (event.key === "Enter" && short) pressed(target);
 });

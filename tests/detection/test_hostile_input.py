@@ -95,33 +95,37 @@ STALLING: dict[str, str] = {
 
 
 def cost(work: Callable[[], object]) -> float:
-    """Processor time of the fastest of three."""
+    """Processor time of the faster of two."""
     times = []
-    for _ in range(3):
+    for _ in range(2):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
     return min(times)
 
 
+def stays_below(factor: float, work: Callable[[Fact], object], small: Fact, large: Fact) -> bool:
+    """Whether the large fact costs less than so many small ones; a busy machine gets a few tries."""
+    return any(cost(lambda: work(large)) < factor * cost(lambda: work(small)) + 0.02 for _ in range(4))
+
+
 @pytest.mark.parametrize("piece", STALLING.values(), ids=STALLING.keys())
 def test_twice_the_text_costs_about_twice_the_time(piece: str) -> None:
     """A quadratic step would show as four times, an exponential one would not end."""
     short, long = (command((piece * 16_384)[:size]) for size in (6_000, 12_000))
-    unit = cost(lambda: inspect(short))
-    assert cost(lambda: inspect(long)) < 3.5 * unit + 0.02
+    assert stays_below(3.3, inspect, short, long)
 
 
 @pytest.mark.parametrize("piece", STALLING.values(), ids=STALLING.keys())
 def test_a_text_of_any_length_costs_no_more_than_its_cap(piece: str) -> None:
     long, longer = (command(piece * (size // len(piece) + 1)) for size in (20_000, 400_000))
-    assert cost(lambda: inspect(longer)) < 2.5 * cost(lambda: inspect(long)) + 0.05
+    assert stays_below(2.5, inspect, long, longer)
 
 
 @pytest.mark.parametrize("piece", ["-o ", "stratum", "http://a:1", "a" * 50, "/etc/shadow"])
 def test_a_long_argument_list_costs_in_proportion(piece: str) -> None:
     short, long = (process(["python3", "-c", *[piece] * count]) for count in (1_000, 2_000))
-    assert cost(lambda: inspect(long)) < 3.5 * cost(lambda: inspect(short)) + 0.02
+    assert stays_below(3.3, inspect, short, long)
 
 
 def test_padding_in_front_or_behind_hides_nothing() -> None:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from apps.console import standing
 from apps.gateway import pool, presence
 from apps.response import watch
 
@@ -30,4 +31,4 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-lifespan = Lifespan(watch.keep, presence.keep, pool.keep)
+lifespan = Lifespan(watch.keep, presence.keep, standing.keep, pool.keep)

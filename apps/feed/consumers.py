@@ -35,13 +35,11 @@ BAD, SIGNED_OUT, FORBIDDEN = 4400, 4401, 4403
 class FeedConsumer(AsyncWebsocketConsumer):
     """Mechanics of the socket. Who may see what is said by the door that subclasses it."""
 
-    CHECK_SECONDS = 15.0
-
     seat: Seat | None = None
-    tasks: tuple[asyncio.Task[None], ...] = ()
+    pump: asyncio.Task[None] | None = None
 
-    async def refusal(self, topics: frozenset[str], *, again: bool) -> int | None:
-        """The close code if whoever is at the other end may not see `topics`; `again`: or no longer."""
+    async def refusal(self, topics: frozenset[str]) -> int | None:
+        """The close code if whoever is at the other end may not see `topics`."""
         raise NotImplementedError
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -51,7 +49,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         # Accepted first: a browser is told the close code of an open socket only.
         await self.accept()
-        if code := await self.refusal(frozenset(), again=True):
+        if code := await self.refusal(frozenset()):
             await self.close(code)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -62,7 +60,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         topics, cursor = message.get("subscribe"), message.get("cursor")
         if not known(topics) or not (cursor is None or (type(cursor) is int and cursor >= 0)):
             await self.close(BAD)
-        elif code := await self.refusal(frozenset(topics), again=False):
+        elif code := await self.refusal(frozenset(topics)):
             await self.close(code)
         else:
             await self._sit(frozenset(topics), cursor)
@@ -72,32 +70,24 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def _sit(self, topics: frozenset[str], cursor: int | None) -> None:
         self._stand_up()
-        seat = await hub.current().join(topics, cursor=cursor)
-        self.seat = seat
-        self.tasks = (asyncio.create_task(self._pump(seat)), asyncio.create_task(self._watch(seat)))
+        self.seat = await hub.current().join(topics, cursor=cursor)
+        self.pump = asyncio.create_task(self._pump(self.seat))
 
     def _stand_up(self) -> None:
-        for task in self.tasks:
-            task.cancel()
+        if self.pump:
+            self.pump.cancel()
         if self.seat:
             hub.current().leave(self.seat)
-        self.seat, self.tasks = None, ()
+        self.seat = self.pump = None
 
     async def _pump(self, seat: Seat) -> None:
         with contextlib.suppress(OSError):  # the other end went: `disconnect` follows
             while True:
                 await self.base_send({"type": "websocket.send", "text": await seat.next()})
 
-    async def _watch(self, seat: Seat) -> None:
-        """Close the socket of a session that ended or a person who lost the right."""
-        code = None
-        while not code:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(seat.recheck.wait(), self.CHECK_SECONDS)
-            seat.recheck.clear()
-            code = await self.refusal(seat.topics, again=True)
-        hub.current().leave(seat)
-        self.tasks[0].cancel()
+    async def turn_away(self, code: int) -> None:
+        """Nothing more is sent to whoever may not be here any more."""
+        self._stand_up()
         with contextlib.suppress(OSError):
             await self.close(code)
 

@@ -175,9 +175,6 @@ class Hub:
         for name in names:
             for ring in list(self._bells.get(name, ())):
                 ring()
-            if name == "people":
-                for seat in self._all():
-                    seat.recheck.set()
 
     async def _beat_for_ever(self) -> None:
         while True:

@@ -11,7 +11,6 @@ class Seat:
     def __init__(self, topics: frozenset[str], *, after: int) -> None:
         self.topics = topics
         self.after = after  # entries up to here are already on the page
-        self.recheck = asyncio.Event()  # set when the person's rights may have changed
         self._frames: asyncio.Queue[str] = asyncio.Queue(LIMIT)
 
     def offer(self, frame: str, *, else_: str) -> None:

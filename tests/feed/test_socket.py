@@ -192,6 +192,14 @@ def test_an_ended_session_loses_its_socket(server: Web) -> None:
     closes_with(page, 4401)
 
 
+def test_a_role_that_was_taken_away_takes_its_topics_with_it(server: Web) -> None:
+    auditor = Page(server, session_of(person(Role.AUDITOR, "aud")))
+    auditor.subscribe("queue", "audit")
+    User.objects.update(role=Role.VIEWER)
+    ring("people")
+    closes_with(auditor, 4403)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_restart_tells_pages_to_come_back() -> None:
     with web() as server:

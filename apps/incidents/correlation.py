@@ -63,7 +63,7 @@ def join(groups: Sequence[Group]) -> Joined:
     keys = sorted(group.key for group in groups)
     if not spans.all_open(keys):
         take(Lock.OPENING)
-    joined = Joined(spans.lock_open(keys))
+    joined = Joined(spans.share_open(keys))
     missing = [group for group in groups if group.key not in joined.by_key]
     if missing:
         _open(missing, joined)

@@ -1,7 +1,8 @@
 """Which alerts an incident holds: the spans of its keys. Whoever changes them locks them first.
 
-Correlation locks the open spans of its keys before it inserts alerts, in the order of the keys. Closing an
-incident locks them in the same order, before the incident's own row, and so waits for alerts under way.
+Correlation shares the open spans of its keys before it inserts alerts: several workers may hold one at a
+time, and nobody can close it meanwhile. Closing an incident locks them for itself, in the same order and
+before the incident's own row, and so waits for alerts under way.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from apps.incidents.models import IncidentSpan
 
 LOCK = """
 SELECT key, incident_id FROM incidents_incidentspan
- WHERE key = ANY(%s) AND last_alert_id IS NULL ORDER BY key FOR UPDATE
+ WHERE key = ANY(%s) AND last_alert_id IS NULL ORDER BY key FOR SHARE
 """
 PEEK = "SELECT count(*) FROM incidents_incidentspan WHERE key = ANY(%s) AND last_alert_id IS NULL"
 # Alerts of a locked key draw their ids after the lock, so this number lies before them and after all earlier.
@@ -30,7 +31,7 @@ def all_open(keys: Iterable[bytes]) -> bool:
     return int(rows(PEEK, [wanted])[0][0]) == len(wanted)
 
 
-def lock_open(keys: Iterable[bytes]) -> dict[bytes, int]:
+def share_open(keys: Iterable[bytes]) -> dict[bytes, int]:
     """The incidents of those of `keys` that have an open span, which nobody can close until we commit."""
     return {bytes(key): incident for key, incident in rows(LOCK, [sorted(keys)])}
 

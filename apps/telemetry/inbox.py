@@ -13,7 +13,6 @@ from apps.telemetry.choices import BatchState
 from apps.telemetry.models import Batch
 
 MOST_BATCHES = 64
-MOST_AGENTS = 16  # so that another worker finds agents too
 MOST_BYTES = 4 * 1024 * 1024  # of bodies as sent, in one lot
 ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=2)
@@ -35,7 +34,8 @@ class Waiting(NamedTuple):
     body: bytes
 
 
-# One worker an agent at a time: its batches are worked off in their order.
+# One worker an agent at a time, so its batches are worked off in their order; and half of the agents that
+# wait at a time, so that another worker finds some too.
 TAKE = """
 WITH waiting AS (
     SELECT id, agent_id FROM telemetry_batch
@@ -44,7 +44,7 @@ WITH waiting AS (
      ORDER BY id LIMIT 512),
 voices AS (
     SELECT id FROM fleet_hostagent WHERE id IN (SELECT agent_id FROM waiting)
-     ORDER BY id LIMIT %(agents)s FOR NO KEY UPDATE SKIP LOCKED)
+     ORDER BY id LIMIT (SELECT (count(DISTINCT agent_id) + 1) / 2 FROM waiting) FOR NO KEY UPDATE SKIP LOCKED)
 SELECT b.id, octet_length(b.body), b.attempts
   FROM telemetry_batch b
  WHERE b.id IN (SELECT id FROM waiting) AND b.agent_id IN (SELECT id FROM voices) AND b.state = 'pending'
@@ -68,7 +68,6 @@ def take(*, only: int | None = None) -> list[Waiting]:
         {
             "retry": timezone.now() - RETRY_AFTER,
             "only": only,
-            "agents": MOST_AGENTS,
             "batches": MOST_BATCHES,
         },
     )

@@ -131,6 +131,8 @@ def test_batches_of_many_hosts_are_worked_off_together(machine: Machine) -> None
 
     for number, one in enumerate(machines):
         put(one, process(500 + number, TUNNEL))
-    assert ingest.work_off() == 4
-    assert ingest.work_off() == 0
+    lots = []
+    while done := ingest.work_off():
+        lots.append(done)
+    assert lots == [2, 1, 1]  # half of the agents that wait at a time: the others are for another worker
     assert Incident.objects.count() == 4  # one a host: none of them is of a run

@@ -11,27 +11,42 @@ from django.db import InterfaceError, OperationalError
 from redis import RedisError
 
 from apps.gateway import broker, ingest
+from apps.telemetry import inbox
 
 log = logging.getLogger(__name__)
 LONGEST_SECONDS = 10.0  # a task that runs much longer would hold up the worker's shutdown
 EXPIRES_SECONDS = 30
+PAUSE_SECONDS = 0.02
 
 
 @shared_task(name="gateway.drain", max_retries=0)
 def drain() -> int:
-    """The inbox is empty, or another drain is at what is left; how many batches were worked off."""
+    """The inbox is empty, or another drain is asked for; how many batches this one worked off."""
     with suppress(RedisError):  # "pending" expires by itself
         broker.release()
-    done, until = 0, time.monotonic() + LONGEST_SECONDS
     try:
         with _undisturbed():
-            while (worked := ingest.work_off()) and time.monotonic() < until:
-                done += worked
-        if worked:
-            ask()
+            done, left = _work_off_until(time.monotonic() + LONGEST_SECONDS)
     except (OperationalError, InterfaceError):
         log.exception("The database could not: what was not worked off is still in the inbox.")
+        return 0
+    if left:
+        ask()
     return done
+
+
+def _work_off_until(end: float) -> tuple[int, bool]:
+    """How many batches, and whether some are left."""
+    done = 0
+    while time.monotonic() < end:
+        worked = ingest.work_off()
+        done += worked
+        if worked:
+            continue
+        if not inbox.is_waiting():
+            return done, False
+        time.sleep(PAUSE_SECONDS)  # another drain is at the agents whose batches wait; it may leave some
+    return done, inbox.is_waiting()
 
 
 def ask() -> None:

@@ -13,6 +13,7 @@ from apps.telemetry.choices import BatchState
 from apps.telemetry.models import Batch
 
 MOST_BATCHES = 64
+MOST_RECORDS = 8_000  # in one lot: many cost less together, and the first wait for the last
 MOST_BYTES = 4 * 1024 * 1024  # of bodies as sent, in one lot
 ATTEMPTS = 3
 RETRY_AFTER = timedelta(seconds=2)
@@ -45,7 +46,7 @@ WITH waiting AS (
 voices AS (
     SELECT id FROM fleet_hostagent WHERE id IN (SELECT agent_id FROM waiting)
      ORDER BY id LIMIT (SELECT (count(DISTINCT agent_id) + 1) / 2 FROM waiting) FOR NO KEY UPDATE SKIP LOCKED)
-SELECT b.id, octet_length(b.body), b.attempts
+SELECT b.id, octet_length(b.body), COALESCE(b.records, 0), b.attempts
   FROM telemetry_batch b
  WHERE b.id IN (SELECT id FROM waiting) AND b.agent_id IN (SELECT id FROM voices) AND b.state = 'pending'
  ORDER BY b.id LIMIT %(batches)s FOR UPDATE OF b SKIP LOCKED
@@ -75,17 +76,22 @@ def take(*, only: int | None = None) -> list[Waiting]:
     return [Waiting._make((*row[:-1], bytes(row[-1]))) for row in opened]
 
 
-def _chosen(found: list[tuple[int, int, int]]) -> list[int]:
-    if found[0][2]:
+def _chosen(found: list[tuple[int, int, int, int]]) -> list[int]:
+    if found[0][3]:
         return [found[0][0]]
     chosen: list[int] = []
-    size = 0
-    for pk, length, attempts in found:
-        size += length
-        if attempts or (chosen and size > MOST_BYTES):
+    size = records = 0
+    for pk, length, number, attempts in found:
+        size, records = size + length, records + number
+        if attempts or (chosen and (size > MOST_BYTES or records > MOST_RECORDS)):
             break
         chosen.append(pk)
     return chosen
+
+
+def is_waiting() -> bool:
+    """Whether anything is left that was not tried yet; another worker may be about to take it."""
+    return Batch.objects.filter(state=BatchState.PENDING, attempts=0).exists()
 
 
 def done(taken: list[Waiting]) -> None:

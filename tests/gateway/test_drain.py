@@ -1,10 +1,16 @@
 """Work is asked for once however often the door kicks, and goes on where one drain had to stop."""
 
+import contextlib
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
 
 from apps.gateway import tasks
 from apps.gateway.kick import Kick
@@ -60,11 +66,13 @@ def test_drain_works_off_all_that_waits(broker: "redis.Redis") -> None:
 def test_drain_that_runs_out_of_time_asks_for_another(
     broker: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "LONGEST_SECONDS", 0.0)
     monkeypatch.setattr(inbox, "MOST_BATCHES", 1)
     machine = Machine.enrolled()
     put(machine, alert())
     put(machine, alert())
+    clock = iter([0.0, 1.0, 2.0])
+    monkeypatch.setattr(tasks, "LONGEST_SECONDS", 1.5)
+    monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     tasks.drain()
     assert Batch.objects.filter(state="pending").count() == 1
     assert asked(broker) == 1
@@ -74,3 +82,32 @@ def test_drain_does_its_work_without_a_broker(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
     put(Machine.enrolled(), alert())
     assert tasks.drain() == 1
+
+
+def test_what_failed_is_tried_again_without_anything_new(broker: "redis.Redis") -> None:
+    batch = put(Machine.enrolled(), alert())
+    Batch.objects.filter(pk=batch.pk).update(attempts=1, worked_at=timezone.now() - timedelta(minutes=1))
+    assert tasks.drain() == 1
+
+
+def test_drain_waits_for_what_another_one_holds(broker: "redis.Redis") -> None:
+    machine = Machine.enrolled()
+    for _ in range(2):
+        put(machine, alert())
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        """Another worker that has the agent, and dies."""
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            inbox.take()
+            held.set()
+            done.wait(timeout=10)
+            raise ZeroDivisionError
+        connection.close()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(timeout=10)
+    threading.Timer(0.3, done.set).start()
+    assert tasks.drain() == 2
+    other.join()

@@ -31,6 +31,7 @@ def put(machine: Machine, *records: dict[str, Any] | bytes) -> Batch:
         digest="",
         signature="",
         received_at=timezone.now(),
+        records=len(records),
     )
 
 

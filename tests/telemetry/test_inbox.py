@@ -89,6 +89,15 @@ def test_lot_is_bounded_in_bytes_and_never_empty(monkeypatch: pytest.MonkeyPatch
         assert len(inbox.take()) == 1
 
 
+def test_lot_is_bounded_in_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine.enrolled()
+    for _ in range(4):
+        put(machine, alert(), alert())
+    monkeypatch.setattr(inbox, "MOST_RECORDS", 5)
+    with transaction.atomic():
+        assert len(inbox.take()) == 2
+
+
 def test_body_is_stored_as_it_is_and_not_compressed_again() -> None:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -5,11 +5,13 @@ from django.db import models
 from apps.fleet.models import Episode, Host, HostAgent, Sandbox, TrainingRun
 from apps.telemetry.choices import BatchState
 
+# `db_index=False`: an index or constraint of the model begins with that column, or nobody asks by it.
+
 
 class Batch(models.Model):
     """One signed upload of a host agent, byte for byte: the evidence under every fact."""
 
-    agent = models.ForeignKey(HostAgent, on_delete=models.PROTECT, related_name="batches")
+    agent = models.ForeignKey(HostAgent, on_delete=models.PROTECT, related_name="batches", db_index=False)
     sequence = models.BigIntegerField()
     body = models.BinaryField()  # as sent, still compressed; STORAGE EXTERNAL (migration 0001)
     encoding = models.CharField(max_length=8, default="identity")
@@ -35,9 +37,9 @@ class Event(models.Model):
     """An observed fact that has no table of its own: gaps, run steps, tampering."""
 
     kind = models.CharField(max_length=32)
-    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+", db_index=False)
     run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+", db_index=False)
     position = models.PositiveIntegerField()
     occurred_at = models.DateTimeField()  # host clock
     received_at = models.DateTimeField()  # server clock
@@ -51,7 +53,7 @@ class Event(models.Model):
 class Process(models.Model):
     """A process on a host, named by pid and start time: a pid alone is used again."""
 
-    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+", db_index=False)
     pid = models.BigIntegerField()
     start_ticks = models.BigIntegerField()
     ppid = models.BigIntegerField()
@@ -63,7 +65,9 @@ class Process(models.Model):
     netns = models.BigIntegerField(null=True, blank=True)
     marker = models.CharField(max_length=120, blank=True)
     traceparent = models.CharField(max_length=64, blank=True)
-    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    run = models.ForeignKey(
+        TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     truncated = models.BooleanField(default=False)
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
     started_at = models.DateTimeField()  # host clock
@@ -85,8 +89,12 @@ class Connection(models.Model):
     """A socket with its owner, from first seen to last seen."""
 
     host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
-    process = models.ForeignKey(Process, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    process = models.ForeignKey(
+        Process, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    run = models.ForeignKey(
+        TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     pid = models.BigIntegerField(null=True, blank=True)
     start_ticks = models.BigIntegerField(null=True, blank=True)
     netns = models.BigIntegerField(null=True, blank=True)
@@ -94,7 +102,7 @@ class Connection(models.Model):
     state = models.CharField(max_length=16)
     local = models.CharField(max_length=64)
     remote = models.CharField(max_length=64, blank=True)
-    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+", db_index=False)
     position = models.PositiveIntegerField()
     opened_at = models.DateTimeField()  # host clock, when first seen
     received_at = models.DateTimeField()
@@ -120,13 +128,20 @@ class ToolCall(models.Model):
     """One tool call of the agent under training: known when it starts, finished when its span ends."""
 
     run = models.ForeignKey(
-        TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="tool_calls"
+        TrainingRun,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="tool_calls",
+        db_index=False,
     )
     episode = models.ForeignKey(
         Episode, null=True, blank=True, on_delete=models.PROTECT, related_name="tool_calls"
     )
     sandbox = models.ForeignKey(Sandbox, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    host = models.ForeignKey(Host, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    host = models.ForeignKey(
+        Host, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     trace_id = models.CharField(max_length=32)
     span_id = models.CharField(max_length=16)
     parent_span_id = models.CharField(max_length=16, blank=True)
@@ -153,7 +168,7 @@ class ToolCall(models.Model):
 class GpuSample(models.Model):
     """Who held a GPU, as the driver said."""
 
-    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+", db_index=False)
     run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     gpu_uuid = models.CharField(max_length=64)
     pid = models.BigIntegerField()

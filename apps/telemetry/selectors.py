@@ -1,6 +1,6 @@
 """Reads about processes and their connections, for many at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -8,6 +8,24 @@ from apps.core.bulk import rows
 
 RECENT = timedelta(seconds=60)
 MOST_TARGETS = 2_000
+
+
+MISSING = """
+SELECT a.id, s.sequence - a.last_sequence - 1
+             - (SELECT count(*) FROM telemetry_batch b
+                 WHERE b.agent_id = a.id AND b.sequence > a.last_sequence AND b.sequence < s.sequence)
+  FROM unnest(%s::bigint[], %s::bigint[]) AS s(id, sequence) JOIN fleet_hostagent a ON a.id = s.id
+ WHERE a.last_sequence > 0 AND s.sequence > a.last_sequence + 1
+"""
+
+
+def missing_numbers(reached: Mapping[int, int]) -> dict[int, int]:
+    """How many batches of each agent never came, of those between the last one known and `reached`.
+
+    Agents number without holes and send in order, so a hole is a batch that somebody took out.
+    """
+    found = rows(MISSING, [list(reached), list(reached.values())]) if reached else []
+    return {agent: number for agent, number in found if number > 0}
 
 
 class Parent(NamedTuple):

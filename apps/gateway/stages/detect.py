@@ -27,6 +27,9 @@ from apps.telemetry import selectors
 
 GRACE = timedelta(seconds=5)  # a run that has just ended may still be tidying up
 GAP = HostRule("telemetry-gap", "Telemetry was lost", "coverage", Level.MEDIUM, "", source="sentinel")
+MISSING = HostRule(
+    "batches-missing", "Batches never arrived", "coverage", Level.HIGH, "T1070", source="sentinel"
+)
 COMMAND_KEYS = ("command", "cmd", "code", "script", "input", "commands", "args", "arguments", "keystrokes")
 _SLUG = re.compile(r"[^a-z0-9._-]+")
 _LEVELS = frozenset(Level.values)
@@ -73,10 +76,10 @@ class Found:
 def detect(lot: Lot, kept: Kept) -> Found:
     """Everything in the lot that an alert has to be raised for."""
     ours = [*_of_processes(kept), *_of_sockets(kept), *_of_commands(kept)]
-    theirs = [*_of_gaps(lot), *_of_hosts(lot, kept)]
+    theirs = [*_of_gaps(lot), *_of_missing(kept), *_of_hosts(lot, kept)]
     told = {rule.slug: rule for rule in (_host_rule(item.record) for item in lot.of(records.HostAlert))}
-    if lot.of(records.Gap):
-        told[GAP.slug] = GAP
+    told |= {GAP.slug: GAP} if lot.of(records.Gap) else {}
+    told |= {MISSING.slug: MISSING} if kept.missing else {}
     rules = know_rules({finding.slug for finding in ours}, told.values()) if ours or told else {}
     in_order = sorted([*ours, *theirs], key=lambda finding: (finding.item.batch.id, finding.item.position))
     return gather(in_order, rules)
@@ -219,6 +222,13 @@ def _joined(value: object) -> str:
 def _of_gaps(lot: Lot) -> Iterator[Finding]:
     for item in lot.of(records.Gap):
         yield Finding(item, GAP.slug, None, None, None, gap_detail(item.record))
+
+
+def _of_missing(kept: Kept) -> Iterator[Finding]:
+    for batch, number in kept.missing:
+        record = records.Gap(at=batch.received_at.timestamp(), dropped=number)
+        detail = {"batches": number, "before": batch.sequence}
+        yield Finding(Item(batch, 0, record), MISSING.slug, None, None, None, detail)
 
 
 def _of_hosts(lot: Lot, kept: Kept) -> Iterator[Finding]:

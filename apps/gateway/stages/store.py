@@ -15,8 +15,9 @@ from apps.gateway.stages.calls import SeenCall
 from apps.gateway.stages.processes import SeenProcess, SeenSocket
 from apps.gateway.stages.runs import RunNews
 from apps.telemetry import services
+from apps.telemetry.inbox import Waiting
 from apps.telemetry.rows import EventRow, GpuRow
-from apps.telemetry.selectors import named
+from apps.telemetry.selectors import missing_numbers, named
 
 REMEMBERED = timedelta(hours=24)  # how long a run that has ended still claims what carries its marker
 
@@ -31,6 +32,9 @@ class Kept:
     calls: list[SeenCall] = field(default_factory=list)
     runs: RunNews = field(default_factory=RunNews)
     hosts: set[int] = field(default_factory=set)  # whose own state is another than before
+    missing: list[tuple[Waiting, int]] = field(
+        default_factory=list
+    )  # batches that never came, before this one
 
 
 def store(lot: Lot) -> Kept:
@@ -48,8 +52,16 @@ def store(lot: Lot) -> Kept:
     _gpus(lot, kept.book)
     runs.step_and_end(lot, kept.book, kept.runs)
     _events(lot, kept.book)
+    last = {batch.agent_id: batch for batch in lot.batches}
+    kept.missing = _missing(last)
+    heartbeats.note_heard({agent: (one.sequence, one.received_at) for agent, one in last.items()})
     kept.hosts = _beats(lot)
     return kept
+
+
+def _missing(last: dict[int, Waiting]) -> list[tuple[Waiting, int]]:
+    holes = missing_numbers({agent: batch.sequence for agent, batch in last.items()})
+    return [(last[agent], number) for agent, number in sorted(holes.items())]
 
 
 def _gpus(lot: Lot, book: RunBook) -> None:
@@ -99,9 +111,8 @@ def _event(item: Item, book: RunBook) -> EventRow:
 
 
 def _beats(lot: Lot) -> set[int]:
-    """The agents were heard; answers the hosts whose sensors now say something else."""
+    """The agents' own state is known; answers the hosts whose sensors now say something else."""
     beats = {item.batch.agent_id: item for item in lot.of(records.Heartbeat)}
-    heartbeats.note_heard({one.agent_id: (one.sequence, one.received_at) for one in lot.batches})
     return {item.batch.host_id for agent, item in sorted(beats.items()) if heartbeats.keep_beat(_beat(item))}
 
 

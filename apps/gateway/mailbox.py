@@ -61,20 +61,22 @@ class Mailbox:
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, written))
         if len(self._hands) < HANDS:
-            hand = asyncio.create_task(self._work())
-            self._hands.add(hand)
-            hand.add_done_callback(self._hands.discard)
+            self._hands.add(asyncio.create_task(self._work()))
         return await written
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = self._take()
-            try:
-                taken = await _write([row for row, _ in group])
-            except Exception as error:
-                _settle(group, [error] * len(group))
-            else:
-                _settle(group, taken)
+        try:
+            while self._waiting:
+                group = self._take()
+                try:
+                    taken = await _write([row for row, _ in group])
+                except Exception as error:
+                    _settle(group, [error] * len(group))
+                else:
+                    _settle(group, taken)
+        finally:
+            # Here and not in a callback: between "nothing waits" and "a hand is free" no row may come.
+            self._hands.discard(asyncio.current_task())
 
     def _take(self) -> list[tuple[Row, "asyncio.Future[bool]"]]:
         number, size = 0, 0

@@ -37,9 +37,7 @@ class Figures:
     size: int
     rate: float
     accepted: float
-    cpu: float  # microseconds an alert: web, workers and database, without the load generator
     limit: float = 0.0
-    limit_cpu: float = 0.0
 
 
 def main(seconds: float) -> None:
@@ -55,7 +53,7 @@ def main(seconds: float) -> None:
                 ("of a run", 20, True),
             ):
                 one = measure(server.port, name, size, of_run, seconds)
-                one.limit, one.limit_cpu = limit(size, seconds)  # the worker has nothing to do meanwhile
+                one.limit = limit(size, seconds)  # the worker has nothing to do meanwhile
                 figures.append(one)
             acks = [(size, *acknowledged(server.port, size, seconds)) for size in (500, 20)]
             rung = heard(server.port)
@@ -192,33 +190,14 @@ def measure(port: int, name: str, size: int, of_run: bool, seconds: float) -> Fi
     settle()
     lines = [wanted[1:] for wanted in lines]
     total -= AGENTS * size
-    before, used = counted(), cpu()
+    before = counted()
     began = time.perf_counter()
     asyncio.run(send(port, lines))
     accepted = time.perf_counter() - began
     settle()
     took = time.perf_counter() - began
     assert counted() - before == total, (counted() - before, total)
-    return Figures(name, size, total / took, total / accepted, (cpu() - used) / total * 1e6)
-
-
-def cpu() -> float:
-    """CPU seconds of all processes below this one, ended ones too; a busy machine changes them little."""
-    parents, spent = {}, {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            parents[int(entry.parent.name)] = int(fields[1])
-            spent[int(entry.parent.name)] = sum(map(int, fields[11:15]))
-    ours = set()
-    for pid in parents:
-        line, above = [], pid
-        while above in parents and above != os.getpid():
-            line.append(above)
-            above = parents[above]
-        if above == os.getpid():
-            ours.update(line)
-    return sum(spent[pid] for pid in ours) / os.sysconf("SC_CLK_TCK")
+    return Figures(name, size, total / took, total / accepted)
 
 
 def counted() -> int:
@@ -270,8 +249,8 @@ def heard(port: int, number: int = 100) -> list[float]:
 # -- limit ---------------------------------------------------------------------------------------
 
 
-def limit(size: int, seconds: float) -> tuple[float, float]:
-    """Alerts a second that `WRITERS` bare writers commit into the same table, and their CPU an alert."""
+def limit(size: int, seconds: float) -> float:
+    """Alerts a second that `WRITERS` bare writers commit into the same table."""
     from apps.detection.models import Alert, DetectionRule
     from apps.telemetry.models import Batch
 
@@ -303,12 +282,9 @@ def limit(size: int, seconds: float) -> tuple[float, float]:
             for place in range(WRITERS)
         ]
         pool.starmap(write, [(*job[:-1], 0.0) for job in jobs])  # interpreters and plans are warm
-        used = cpu()
         done = pool.starmap(write, [(*job[:3], job[3][1:], *job[4:]) for job in jobs])
-        total = sum(number for number, _ in done)
-        spent = (cpu() - used) / total * 1e6
     connection.close()
-    return sum(number / took for number, took in done), spent
+    return sum(number / took for number, took in done)
 
 
 STAGE = """
@@ -360,13 +336,12 @@ def report(
     lines = [
         f"`python -m benchmarks.ingest {seconds:g}` on {os.cpu_count()} cores, load generator included",
         "",
-        "| alerts | batch | committed, correlated, visible /s | limit /s | ratio | CPU an alert, limit's µs |"
-        " ratio | accepted /s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| alerts | batch | committed, correlated, visible /s | limit /s | ratio | accepted /s |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {one.name} | {one.size} | {one.rate:,.0f} | {one.limit:,.0f} | **{one.rate / one.limit:.2f}** |"
-        f" {one.cpu:.0f}, {one.limit_cpu:.0f} | {one.limit_cpu / one.cpu:.2f} | {one.accepted:,.0f} |"
+        f" {one.accepted:,.0f} |"
         for one in figures
     ]
     lines += ["", "| acknowledged at | batch | p50 ms | p99 ms |", "|---|---|---|---|"]

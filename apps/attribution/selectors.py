@@ -1,8 +1,9 @@
 """Everything that the attribution of a lot of alerts may rest on, in a handful of queries."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
@@ -33,6 +34,24 @@ class Subject:
     occurred_at: datetime
     clock_error_ms: float | None = None
     own_call: int | None = None
+
+
+@dataclass(slots=True)
+class Near:
+    """The tool calls of one run or host, latest first."""
+
+    calls: list[Call] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)  # minus their starts: ascending, to search in
+
+    def add(self, call: Call) -> None:
+        """The next earlier one."""
+        self.calls.append(call)
+        self.starts.append(-call.started_at)
+
+    def begun(self, at: float) -> list[Call]:
+        """The latest that had begun by `at`."""
+        first = bisect_left(self.starts, -at)
+        return self.calls[first : first + MOST_A_CASE]
 
 
 LINES = """
@@ -70,7 +89,7 @@ def _case(
     subject: Subject,
     book: RunBook,
     lines: dict[int, tuple[Kin, ...]],
-    near: dict[tuple[str, int], list[Call]],
+    near: dict[tuple[str, int], Near],
     traced: dict[str, list[Call]],
     own: dict[int, Call],
 ) -> Case:
@@ -78,7 +97,7 @@ def _case(
     at = subject.occurred_at.timestamp()
     run = book.by_id.get(subject.run_id) if subject.run_id is not None else None
     place = ("run", subject.run_id) if subject.run_id is not None else ("host", subject.host_id)
-    begun = [call for call in near.get(place, ()) if call.started_at <= at + 1][:MOST_A_CASE]
+    begun = near[place].begun(at + 1) if place in near else []
     named = [call for kin in line for call in traced.get((parse(kin.traceparent) or ("",))[0], ())]
     asked = [own[subject.own_call]] if subject.own_call in own else []
     calls = {call.id: call for call in [*asked, *named, *begun]}
@@ -154,9 +173,9 @@ def _call(row: tuple[object, ...]) -> Call:
     )
 
 
-def _near(subjects: Sequence[Subject]) -> dict[tuple[str, int], list[Call]]:
+def _near(subjects: Sequence[Subject]) -> dict[tuple[str, int], Near]:
     """Tool calls by run (and by host, for alerts without one) around the alerts, latest first."""
-    found: dict[tuple[str, int], list[Call]] = {}
+    found: dict[tuple[str, int], Near] = {}
     for kind in ("run", "host"):
         of = [s for s in subjects if (s.run_id is not None) == (kind == "run")]
         if not of:
@@ -169,7 +188,7 @@ def _near(subjects: Sequence[Subject]) -> dict[tuple[str, int], list[Call]]:
             started_at__gte=first - LONGEST_CALL,
         ).exclude(ended_at__lt=first - BEFORE)
         for row in calls.order_by("-started_at").values_list(f"{kind}_id", *_FIELDS)[:MOST_CALLS]:
-            found.setdefault((kind, row[0]), []).append(_call(row[1:]))
+            found.setdefault((kind, row[0]), Near()).add(_call(row[1:]))
     return found
 
 

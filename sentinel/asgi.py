@@ -4,13 +4,13 @@ import os
 from typing import cast
 
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 from sentinel.pool import pooled
+from sentinel.threads import Handler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sentinel.settings")
 settings.DATABASES["default"] = pooled(settings.DATABASES["default"])
-django = get_asgi_application()  # before the imports below: they need Django's apps
+django = Handler()  # before the imports below: they need Django's apps
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 

@@ -18,3 +18,19 @@ class RequestId:
         response = self.get_response(request)
         response["Sentinel-Request-Id"] = value
         return response
+
+
+class OneThread:
+    """Last in the list. It cannot be awaited, so Django runs all before it in one go on one thread.
+
+    Without it each middleware that looks at a request or an answer is a thread hop of its own.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)

@@ -140,8 +140,12 @@ class Hub:
             seat.drop(frames.resync(cursor=last))
 
     async def _read(self, connection: link.Connection) -> None:
-        while rows := await link.after(connection, self.last):
-            self._hand_out([frames.item(row) for row in rows])
+        full = True
+        while full:
+            rows = await link.after(connection, self.last)
+            if rows:
+                self._hand_out([frames.item(row) for row in rows])
+            full = len(rows) == link.PAGE
         for seat in self._ahead:
             if seat.after > self.last:  # a cursor that this database never gave out
                 seat.after = self.last

@@ -71,7 +71,7 @@ class Receipt(models.Model):
     stage = models.CharField(max_length=16, choices=Stage)
     payload = models.TextField()  # exact text under the signature
     signature = models.CharField(max_length=96)
-    data = models.JSONField()  # the payload, parsed
+    data = models.JSONField()  # the payload, parsed, without the evidence in it
     host_at = models.DateTimeField()  # host clock
     received_at = models.DateTimeField()  # server clock
 

@@ -19,12 +19,14 @@ class UnprovenError(Exception):
 def read(agent: HostAgent, text: str, signature: str) -> dict[str, Any]:
     """The content of a receipt that this agent signed, or UnprovenError.
 
-    It comes back as PostgreSQL's JSON can hold it (no NUL, no infinity); the exact text is kept beside it.
+    It comes back as PostgreSQL's JSON can hold it (no NUL, no infinity), and without the process tree taken
+    as evidence: the exact text is kept beside it, and nobody asks the database what is in there.
     """
     if len(text) > MOST_TEXT or not signed_by(agent, text, signature):
         raise UnprovenError("the signature is not of this host agent's key")
     try:
-        data = _storable(json.loads(text, parse_constant=_no_number, parse_float=_finite))
+        said = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        data = _storable({**said, "evidence": None} if isinstance(said, dict) else said)
     except (ValueError, RecursionError):
         raise UnprovenError("not JSON") from None
     if not isinstance(data, dict) or not _shaped(data):

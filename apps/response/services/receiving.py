@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.audit import services as audit
@@ -134,7 +134,7 @@ def _addressed(heard: dict[int, _Heard], data: dict[str, Any]) -> _Heard:
 
 def _move(heard: dict[int, _Heard]) -> None:
     """Receipts are kept and targets moved, all rows before the trail's lock is taken."""
-    Receipt.objects.bulk_create(receipt for one in heard.values() for receipt in one.receipts)
+    _insert([receipt for one in heard.values() for receipt in one.receipts])
     for one in heard.values():
         if steps := _steps(one):
             stage, also = steps
@@ -142,6 +142,21 @@ def _move(heard: dict[int, _Heard]) -> None:
             if move(rows, "stage", frm=[one.before], to=stage, **also):
                 one.target.stage = stage
                 one.run_state = outcome.settle(one.target)
+
+
+def _insert(receipts: list[Receipt]) -> None:
+    """Written out, because bulk_create packs texts into arrays and escapes each of their quotes in Python."""
+    if not receipts:
+        return
+    fields = [field for field in Receipt._meta.concrete_fields if not field.primary_key]
+    names = ", ".join(f'"{field.column}"' for field in fields)
+    query = f"INSERT INTO {Receipt._meta.db_table} ({names}) VALUES ({', '.join(['%s'] * len(fields))})"  # noqa: S608
+    rows = [
+        [field.get_db_prep_save(getattr(one, field.attname), connection) for field in fields]
+        for one in receipts
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(query, rows)
 
 
 def _steps(one: _Heard) -> tuple[Stage, dict[str, Any]] | None:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from django.conf import settings
 
 # Dependencies of hostagent/pyproject.toml, by distribution; a test holds the two together.
-CARRIED = ("psutil", "pycryptodome", "websockets")
+CARRIED = ("pycryptodome", "websockets")
 INSIDE = "site-packages"
 DESCRIPTION = "platform.json"
 PYTHONS = ((3, 11), (3, 13))

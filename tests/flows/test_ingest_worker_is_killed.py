@@ -1,59 +1,31 @@
 """A real Celery worker, killed with -9 in the middle: nothing is lost and nothing counts twice."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-import redis
-from django.conf import settings
 from django.db import connection, connections
 
 from apps.detection.models import Alert
 from apps.incidents.models import Incident
 from apps.telemetry.models import Batch
+from tests.flows.worker import clean_broker, kill_group, start_worker, until, worker
 from tests.gateway.machine import Machine, post
 from tests.gateway.working import alert
 
-ROOT = Path(__file__).resolve().parents[2]
 BATCHES, SIZE = 60, 50
+BUSY = """
+SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+ WHERE c.relname = 'detection_alert' AND l.mode = 'RowExclusiveLock' AND l.pid <> pg_backend_pid()
+"""
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.stack]
 
 
-def start_worker() -> subprocess.Popen[bytes]:
-    from tests.live import database_url
-
-    arguments = ["-A", "sentinel", "worker", "-c", "2", "--without-gossip", "--without-mingle"]
-    env = os.environ | {"DATABASE_URL": database_url(), "SENTINEL_LOG_LEVEL": "ERROR"}
-    command = [sys.executable, "-m", "celery", *arguments, "--loglevel", "ERROR"]
-    return subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def until(holds: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def _clean_broker() -> Iterator[None]:
-    redis.from_url(settings.REDIS_URL).flushdb()
-    yield
-    redis.from_url(settings.REDIS_URL).flushdb()
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with clean_broker():
+        yield
     connections.close_all()
 
 
@@ -74,37 +46,27 @@ def kick() -> None:
 
 
 def killed_in_the_middle() -> int:
-    """How many of a worker's transactions were under way when it was killed, all at once."""
-    worker = start_worker()
+    """How many batches still wait after a worker was killed while it inserted alerts."""
+    process = start_worker()
     kick()
     with connection.cursor() as cursor:
 
         def busy() -> bool:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
-                " WHERE c.relname = 'detection_alert' AND l.mode = 'RowExclusiveLock'"
-                "   AND l.pid <> pg_backend_pid()"
-            )
+            cursor.execute(BUSY)
             return bool(cursor.fetchone()[0])  # type: ignore[index]
 
         until(busy)
-    kill_group(worker)
+    kill_group(process)
     return Batch.objects.filter(state="pending").count()
 
 
-def test_nothing_is_lost_and_nothing_counts_twice(_clean_broker: None) -> None:
+def test_nothing_is_lost_and_nothing_counts_twice() -> None:
     machine = Machine.enrolled()
     asyncio.run(send(machine, BATCHES))
-    left = killed_in_the_middle()
-    assert left > 0, "the worker was done before it was killed: the test has shown nothing"
-    last = start_worker()
-    try:
+    assert killed_in_the_middle() > 0, "the worker was done before it was killed: the test has shown nothing"
+    with worker():
         kick()
         until(lambda: not Batch.objects.filter(state="pending").exists())
-    finally:
-        last.send_signal(signal.SIGTERM)
-        last.wait(timeout=30)
-        kill_group(last)
     assert Batch.objects.filter(state="done").count() == BATCHES
     assert Alert.objects.count() == BATCHES * SIZE
     assert Alert.objects.values("batch", "position", "rule").distinct().count() == BATCHES * SIZE
@@ -112,13 +74,8 @@ def test_nothing_is_lost_and_nothing_counts_twice(_clean_broker: None) -> None:
     assert Incident.objects.count() == 1
 
 
-def test_kick_of_the_door_is_enough(_clean_broker: None) -> None:
+def test_kick_of_the_door_is_enough() -> None:
     machine = Machine.enrolled()
-    worker = start_worker()
-    try:
+    with worker():
         asyncio.run(send(machine, 1))
         until(lambda: Alert.objects.count() == SIZE)
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(timeout=30)
-        kill_group(worker)

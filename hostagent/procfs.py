@@ -32,6 +32,12 @@ class Stat:
     ppid: int
     start_ticks: int
     kernel: bool
+    threads: int
+
+    @property
+    def ended(self) -> bool:
+        """Nothing of it runs. A first thread that has left while others go on reads `Z` too, and is not."""
+        return self.state in "ZX" and self.threads <= 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def parse_stat(pid: int, data: bytes) -> Stat | None:
         ppid=int(fields[1]),
         start_ticks=int(fields[19]),
         kernel=bool(int(fields[6]) & KERNEL_THREAD),
+        threads=int(fields[17]),
     )
 
 
@@ -100,7 +107,24 @@ def start_ticks(pid: int) -> int | None:
 def alive(pid: int, ticks: int) -> bool:
     """Whether this very process, and not a later one with its number, still runs (a zombie does not)."""
     found = stat(pid)
-    return found is not None and found.start_ticks == ticks and found.state not in "ZX"
+    return found is not None and found.start_ticks == ticks and not found.ended
+
+
+def thread_states(pid: int, ticks: int) -> str:
+    """The state letter of each thread of this very process; empty when it has ended."""
+    found = stat(pid)
+    if found is None or found.start_ticks != ticks or found.ended:
+        return ""
+    texts = (read(f"/proc/{pid}/task/{thread}/stat", 4096) for thread in threads(pid))
+    states = (parse_stat(pid, text) for text in texts if text)
+    return "".join(state.state for state in states if state is not None)
+
+
+def threads(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
+    except OSError:
+        return []
 
 
 def argv(pid: int) -> tuple[list[str], bool]:
@@ -120,7 +144,7 @@ def split_argv(data: bytes) -> tuple[list[str], bool]:
 
 
 def environ(pid: int) -> Environ:
-    data = read(f"/proc/{pid}/environ", MAX_ENVIRON_BYTES + 1) or b""
+    data = raw_environ(pid) or b""
     names: list[str] = []
     values: dict[str, str] = {}
     for entry in data[:MAX_ENVIRON_BYTES].split(b"\0"):
@@ -139,17 +163,26 @@ def environ(pid: int) -> Environ:
 def raw_environ(pid: int) -> bytes | None:
     """The environment as it is in memory, in as few calls as can be: a kill reads that of every process.
 
-    Empty for a process that has none or is gone; None for one that this user may not read.
+    Empty for a process that has none or is gone; None for one that this user may not read. A process whose
+    first thread has left shows its environment by the others alone.
     """
+    data = _environ_at(f"/proc/{pid}/environ")
+    if data != b"" or len(others := threads(pid)) < 2:
+        return data
+    seen = (_environ_at(f"/proc/{pid}/task/{other}/environ") for other in others)
+    return next((found for found in seen if found), b"")
+
+
+def _environ_at(path: str) -> bytes | None:
     try:
-        handle = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError:
         return None
     except OSError:
         return b""
     try:
         data = os.read(handle, 65536)
-        while len(data) % 65536 == 0 and 0 < len(data) < MAX_ENVIRON_BYTES:
+        while len(data) % 65536 == 0 and 0 < len(data) <= MAX_ENVIRON_BYTES:
             more = os.read(handle, 65536)
             if not more:
                 break

@@ -18,7 +18,8 @@ class Kin:
     cgroup: str = ""
     marker: str = ""
     traceparent: str = ""
-    in_run: bool = False
+    run_id: int | None = None
+    since: float | None = None  # when it began to run this program, seconds on its host's clock
     peers: tuple[str, ...] = ()  # far ends of its connections; loaded for session servers alone
 
     @property
@@ -61,6 +62,17 @@ class Case:
     def slack(self) -> float:
         """Seconds by which times of alert and tool call may be off."""
         return (UNMEASURED_MS if self.clock_error_ms is None else self.clock_error_ms) / 1000
+
+    @property
+    def stranger(self) -> Kin | None:
+        """The process, or the nearest above it, that says it is of a run; where that is no run known here."""
+        named = next((kin for kin in self.line if kin.marker or kin.run_id), None)
+        return named if named and named.run_id is None else None
+
+    @property
+    def possible(self) -> tuple[Call, ...]:
+        """Tool calls that no marker of another run speaks against."""
+        return tuple(call for call in self.calls if call.run_id is None) if self.stranger else self.calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ def _missing(case: Case, call: Call | None) -> list[str]:
 
 
 def _processes(case: Case) -> str:
+    if case.stranger is not None:
+        return (
+            f"Pid {case.stranger.pid} carries the marker of {case.stranger.marker[:80]!r}, a run that is not "
+            "known here: tool calls of other runs were not asked."
+        )
     if not case.line:
         return (
             "The alert names no process that was seen, so neither ancestors nor environment could be asked."

@@ -57,18 +57,18 @@ class Near:
 LINES = """
 WITH RECURSIVE line AS (
     SELECT id AS leaf, 0 AS step, id, host_id, pid, ppid, start_ticks, argv, exe, cgroup, marker,
-           traceparent, run_id
+           traceparent, run_id, executed_at
       FROM telemetry_process WHERE id = ANY(%s)
     UNION ALL
     SELECT line.leaf, line.step + 1, p.id, p.host_id, p.pid, p.ppid, p.start_ticks, p.argv, p.exe, p.cgroup,
-           p.marker, p.traceparent, p.run_id
+           p.marker, p.traceparent, p.run_id, p.executed_at
       FROM line CROSS JOIN LATERAL (
            SELECT * FROM telemetry_process p
             WHERE p.host_id = line.host_id AND p.pid = line.ppid AND p.id <> line.id
               AND (p.start_ticks <= line.start_ticks OR line.start_ticks < 0)
             ORDER BY p.start_ticks DESC LIMIT 1) p
      WHERE line.step < %s)
-SELECT leaf, id, pid, start_ticks, argv::text, exe, cgroup, marker, traceparent, run_id IS NOT NULL
+SELECT leaf, id, pid, start_ticks, argv::text, exe, cgroup, marker, traceparent, run_id, executed_at
   FROM line ORDER BY leaf, step
 """
 PEERS = """
@@ -122,10 +122,9 @@ def _lines(processes: Iterable[int]) -> dict[int, tuple[Kin, ...]]:
     found = rows(LINES, [wanted, GENERATIONS])
     peers = _peers([row[1] for row in found if _is_session(row)])
     lines: dict[int, list[Kin]] = defaultdict(list)
-    for leaf, pk, pid, ticks, argv, exe, cgroup, marker, traceparent, in_run in found:
-        kin = Kin(
-            pid, ticks, _words(argv), exe, cgroup, marker, traceparent, in_run, tuple(peers.get(pk, ()))
-        )
+    for leaf, pk, pid, ticks, argv, exe, cgroup, marker, traceparent, run_id, since in found:
+        far = tuple(peers.get(pk, ()))
+        kin = Kin(pid, ticks, _words(argv), exe, cgroup, marker, traceparent, run_id, since.timestamp(), far)
         lines[leaf].append(kin)
     return {leaf: tuple(line) for leaf, line in lines.items()}
 

@@ -71,6 +71,7 @@ class Process(models.Model):
     truncated = models.BooleanField(default=False)
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+")
     started_at = models.DateTimeField()  # host clock
+    executed_at = models.DateTimeField()  # host clock: since when it runs this program
     received_at = models.DateTimeField()  # server clock
     ended_at = models.DateTimeField(null=True, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)

@@ -41,10 +41,11 @@ def _staged(name: str, shape: Any, lines: Iterable[Sequence[Any]]) -> str:
 
 
 PROCESSES = """
-INSERT INTO telemetry_process AS p ({names}) SELECT {names} FROM {table}
+INSERT INTO telemetry_process AS p ({names}, executed_at) SELECT {names}, started_at FROM {table}
     ON CONFLICT (host_id, pid, start_ticks) DO UPDATE
    SET argv = EXCLUDED.argv, exe = EXCLUDED.exe, cwd = EXCLUDED.cwd, cgroup = EXCLUDED.cgroup,
-       marker = EXCLUDED.marker, truncated = EXCLUDED.truncated, uid = EXCLUDED.uid,
+       executed_at = EXCLUDED.executed_at, marker = EXCLUDED.marker, uid = EXCLUDED.uid,
+       truncated = EXCLUDED.truncated,
        traceparent = COALESCE(NULLIF(EXCLUDED.traceparent, ''), p.traceparent),
        run_id = COALESCE(EXCLUDED.run_id, p.run_id)
  WHERE EXCLUDED.argv <> '[]'

@@ -13,6 +13,8 @@ from hostagent import cgroups, procfs
 from hostagent.cgroups import Cgroup
 from hostagent.protocol import OrderPayload
 
+STOPPED = set("TtZX")  # by a signal or a tracer, or ended
+
 
 @dataclass
 class Member:
@@ -25,6 +27,16 @@ class Member:
     @property
     def alive(self) -> bool:
         return procfs.alive(self.pid, self.start_ticks)
+
+    @property
+    def stands(self) -> bool:
+        """Every thread of it is stopped, or it is gone."""
+        return not set(procfs.thread_states(self.pid, self.start_ticks)) - STOPPED
+
+    @property
+    def runs(self) -> bool:
+        """No thread of it is stopped any more, or it is gone."""
+        return not set(procfs.thread_states(self.pid, self.start_ticks)) & {"T", "t"}
 
 
 Members = dict[int, Member]
@@ -78,11 +90,7 @@ def protected_pids() -> set[int]:
 def children(pid: int) -> list[int]:
     """Direct children of all threads of a process, by the kernel's own list."""
     found: list[int] = []
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
-    except OSError:
-        return found
-    for thread in threads:
+    for thread in procfs.threads(pid):
         data = procfs.read(f"/proc/{pid}/task/{thread}/children")
         found += [int(child) for child in (data or b"").split()]
     return found
@@ -153,7 +161,7 @@ class Finder:
             members[pid].reasons.add(reason)
             return True
         found = procfs.stat(pid)
-        if found is None or found.kernel or found.state in "ZX":
+        if found is None or found.kernel or found.ended:
             return False
         member = self.seen.setdefault((pid, found.start_ticks), Member(pid, found.start_ticks))
         member.reasons.add(reason)

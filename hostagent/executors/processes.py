@@ -118,7 +118,7 @@ class ProcessExecutor:
         watch = Stopwatch()
         frozen, members = self._freeze()
         watch.lap("freeze_ms")
-        moving = [member for member in self._outside(members) if not stopped(member)]
+        moving = [member for member in self._outside(members) if not member.stands]
         ok = frozen and not moving and bool(members)
         detail = "" if members else "nothing of this run was found on this host"
         self.report(
@@ -143,7 +143,7 @@ class ProcessExecutor:
         outside = self._outside(members)
         signals.close_all(signals.send_all(outside, signal.SIGCONT))
         watch.lap("freeze_ms")
-        still = [member for member in outside if stopped(member)]
+        still = unmet(outside, lambda member: member.runs, seconds=FREEZE_S)
         ok = thawed and not still and bool(members)
         detail = "frozen 0" if thawed else "cgroup.events does not say frozen 0"
         self.report(
@@ -205,10 +205,13 @@ class ProcessExecutor:
             self.target.group.freeze()
             frozen = self.target.group.wait_event("frozen", "1", seconds=FREEZE_S)
         members: Members = {}
+        deadline = time.monotonic() + FREEZE_S
         for turn in range(MAX_ROUNDS):
             now = self.finder.find(quick=turn > 0)
             fresh = [member for member in self._outside(now) if member.pid not in members]
             signals.close_all(signals.send_all(fresh, signal.SIGSTOP))
+            # The signal arrives when a thread next leaves the kernel; until then it may still fork
+            unmet(fresh, lambda member: member.stands, seconds=deadline - time.monotonic())
             members = now
             if not fresh:
                 break
@@ -261,9 +264,14 @@ def still_probe(moving: list[Member]) -> Probe:
     return {"ok": not pids, "detail": detail, "pids": pids}
 
 
-def stopped(member: Member) -> bool:
-    found = procfs.stat(member.pid)
-    return found is None or found.start_ticks != member.start_ticks or found.state in "TtZX"
+def unmet(members: list[Member], met: Callable[[Member], bool], *, seconds: float) -> list[Member]:
+    """Those that do not meet the condition within the time, asked again every millisecond."""
+    deadline = time.monotonic() + seconds
+    while left := [member for member in members if not met(member)]:
+        if time.monotonic() >= deadline:
+            return left
+        time.sleep(0.001)
+    return []
 
 
 def describe(member: Member) -> Survivor:

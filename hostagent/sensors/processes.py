@@ -74,7 +74,7 @@ class ProcessSensor:
             self._ended(pid, time.time(), None)
         for pid in running:
             known, found = self._table.get(pid), procfs.stat(pid)
-            if found is None or found.kernel or found.state in "ZX":
+            if found is None or found.kernel or found.ended:
                 continue
             if known is not None and known.start_ticks not in (None, found.start_ticks):
                 self._ended(pid, time.time(), None)

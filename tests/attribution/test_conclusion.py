@@ -65,3 +65,9 @@ def test_what_is_missing_is_said() -> None:
     assert "no such tool call has arrived" in unheard.missing[0]
     silent = conclude(case(kin(traceparent=PARENT), calls=(call(1),), clock_error_ms=3.0))
     assert silent.missing == ["The trace does not contain what this tool call was asked to do."]
+
+
+def test_a_marker_of_an_unknown_run_is_said() -> None:
+    made = conclude(case(kin(marker="tokyo-4"), calls=(call(1, "ssh"),), run_id=None, clock_error_ms=3.0))
+    assert (made.origin, made.call) == ("unknown", None)
+    assert "carries the marker of 'tokyo-4', a run that is not known here" in made.missing[0]

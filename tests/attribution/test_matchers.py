@@ -105,6 +105,25 @@ def test_shell_above_the_process_counts_a_little_less() -> None:
     assert "parent" in found.says
 
 
+def test_words_said_before_anybody_asked_for_them_speak_for_nobody() -> None:
+    early, asked = kin(since=99.0), call(1, " ".join(TUNNEL), start=100.0)
+    assert command.match(case(early, calls=(asked,), clock_error_ms=40.0)) == []
+    # Within what the clocks may be off it can be either way round
+    assert command.match(case(early, calls=(asked,), clock_error_ms=1_000.0))
+    # One shell that serves all tool calls began long before; what it started did not
+    line = (kin(argv=("python3.11",), since=100.2), kin(9, ("bash", "-c", "python x.py --port 9"), since=4.0))
+    assert command.match(case(*line, calls=(call(1, "python x.py --port 9"),))) == []
+
+
+def test_a_marker_of_another_run_speaks_against_words_and_time() -> None:
+    calls = (call(1, " ".join(TUNNEL)),)
+    foreign = case(kin(), kin(9, ("bash",), marker="tokyo-4"), calls=calls, run_id=None)
+    assert command.match(foreign) == overlap.match(foreign) == []
+    unmarked = case(kin(), kin(9, ("bash",)), calls=calls, run_id=None)
+    assert command.match(unmarked)
+    assert overlap.match(unmarked)
+
+
 def test_huge_text_costs_no_more_than_its_limit() -> None:
     text = "a " * 2_000_000 + " ".join(TUNNEL)
     assert command.match(case(kin(), calls=(call(1, text),))) == []
@@ -164,7 +183,7 @@ def test_session_from_the_same_network_is_an_operator() -> None:
 
 
 def test_session_through_which_the_run_was_launched_is_no_rival() -> None:
-    line = (kin(10), kin(9, ("python", "train.py"), in_run=True), kin(8, ("sshd",)))
+    line = (kin(10), kin(9, ("python", "train.py"), run_id=1), kin(8, ("sshd",)))
     assert session.match(case(*line)) == []
 
 

@@ -173,7 +173,7 @@ def _process(
     clean = text.replace("\x00", "")
     return Process.objects.create(
         host=host, run=run, batch=batch, pid=pid, ppid=ppid, start_ticks=pid, argv=["ssh", clean], exe=clean,
-        cwd=clean, cgroup=clean, marker=run.marker, started_at=at, received_at=at,
+        cwd=clean, cgroup=clean, marker=run.marker, started_at=at, executed_at=at, received_at=at,
     )  # fmt: skip
 
 

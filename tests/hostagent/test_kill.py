@@ -52,6 +52,15 @@ while count < 4000:
     count += 1
 time.sleep(300)
 """
+HEADLESS = """
+import ctypes, os, platform, threading, time
+def stay():
+    while open(f"/proc/{os.getpid()}/stat").read().rpartition(") ")[2][0] != "Z": time.sleep(0.01)
+    print(os.getpid(), flush=True)
+    time.sleep(300)
+threading.Thread(target=stay).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)  # exit of this thread alone
+"""
 
 
 def kinds(receipts: list[dict[str, Any]]) -> list[str]:
@@ -145,6 +154,21 @@ time.sleep(300)
     assert_dead(run, receipts)
     assert ticks is not None
     assert not procfs.alive(child, ticks)
+
+
+def test_who_left_its_first_thread_looks_dead_and_is_found(
+    agent: Callable[[], Any], launch: Callable[..., Launched], orders: Orders
+) -> None:
+    """/proc then calls the process a zombie and shows no environment, while its other threads go on."""
+    agent()
+    run = launch(TREE, children=15)
+    stray = stray_process(run.run, HEADLESS)
+    ticks = procfs.start_ticks(stray)
+    assert ticks is not None
+    assert procfs.alive(stray, ticks)
+    receipts = orders.give(run, "KILL")
+    assert_dead(run, receipts)
+    assert not procfs.alive(stray, ticks)
 
 
 def test_what_the_order_names_exactly_dies_and_a_later_owner_of_the_number_does_not(
@@ -249,10 +273,11 @@ def test_a_respawn_within_the_watch_is_killed_again_and_told(
     assert_dead(run, receipts)
 
 
-def stray_process(marker: str | None) -> int:
+def stray_process(
+    marker: str | None, code: str = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
+) -> int:
     """A process of nobody's tree and no run's group, with the marker or without any."""
     env = {"SENTINEL_RUN": marker} if marker else {"X": "1"}
-    code = "import os; print(os.getpid(), flush=True); import time; time.sleep(300)"
     argv = ["setsid", "-f", sys.executable, "-I", "-c", code]
     with subprocess.Popen(argv, env={**env, "PATH": os.environ["PATH"]}, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -22,6 +22,17 @@ while True:
 """
 
 
+# More that want to run than there are cores: a stop signal reaches most of them only some time slices later
+BUSY = """
+import os
+for _ in range(4 * os.cpu_count()):
+    if os.fork() == 0:
+        while True:
+            pass
+os.wait()
+"""
+
+
 @pytest.fixture
 def counting(launch: Callable[..., Launched], tmp_path: Path) -> tuple[Launched, Callable[[], int]]:
     path = tmp_path / "count"
@@ -62,6 +73,18 @@ def test_without_a_group_pause_is_a_stop_signal_seen_in_every_process(
     stood = count()
     assert orders.give(run, "RESUME", targets=targets)[-1]["stage"] == "RESUMED"
     assert until(lambda: count() > stood)
+
+
+def test_a_stop_signal_that_is_still_on_its_way_is_waited_for(
+    agent: Callable[[], Any], launch: Callable[..., Launched], orders: Orders
+) -> None:
+    agent()
+    run = launch(BUSY, children=4 * (os.cpu_count() or 1))
+    targets = {**orders.payload(run, "PAUSE")["targets"], "cgroup": None}
+    last = orders.give(run, "PAUSE", targets=targets)[-1]
+    assert (last["stage"], last["survivors"]) == ("PAUSED", [])
+    states = [found.state for pid in run.marked() if (found := procfs.stat(pid))]
+    assert states == ["T"] * (1 + 4 * (os.cpu_count() or 1))
 
 
 @pytest.mark.cgroup

@@ -107,7 +107,7 @@ def left_behind(here: Machine, training: object) -> None:
     )
     Process.objects.create(
         host=here.host, run=training, pid=77, start_ticks=5, ppid=1, batch=batch,
-        started_at=timezone.now(), received_at=timezone.now(),
+        started_at=timezone.now(), executed_at=timezone.now(), received_at=timezone.now(),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from apps.attribution.case import Call, Case, Match
 WHOLE, SHORT, MOST = 82, 60, 55
 GENERATIONS = 3  # a shell that was given the text is soon above the process that it started
 MOST_TEXT = 16_384
+TICK = 0.01  # seconds: start times are read from a counter of hundredths
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh"})
 _WORD = re.compile(r"[^\s'\"`;|&()<>\\,\[\]{}]+")
 
@@ -45,11 +46,13 @@ def _told(argv: Sequence[str]) -> Sequence[str]:
 def match(case: Case) -> list[Match]:
     """The tool call whose text agrees best, if any does."""
     best: Match | None = None
-    for call in case.calls:
+    for call in case.possible:
         if not call.captured or not call.arguments:
             continue
         text = words(call.arguments)
         for steps, kin in enumerate(case.line[:GENERATIONS]):
+            if kin.since is not None and call.started_at > kin.since + case.slack + TICK:
+                continue  # words that stood in its arguments before anybody asked for them
             made = _judge(call, steps, *agreement(kin.argv, text))
             if made and (best is None or made.strength > best.strength):
                 best = made

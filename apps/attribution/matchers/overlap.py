@@ -9,7 +9,7 @@ REMEMBERED = 600.0  # what a tool call left behind may act up to ten minutes aft
 def match(case: Case) -> list[Match]:
     """The call that was open then: the weaker, the more there were."""
     at, slack = case.occurred_at, case.slack
-    begun = [call for call in case.calls if call.started_at <= at + slack]
+    begun = [call for call in case.possible if call.started_at <= at + slack]
     still = [call for call in begun if call.ended_at is None or call.ended_at >= at - slack]
     if still:
         return [_open(case, still)]

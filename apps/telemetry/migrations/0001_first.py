@@ -143,6 +143,7 @@ class Migration(migrations.Migration):
                 ("traceparent", models.CharField(blank=True, max_length=64)),
                 ("truncated", models.BooleanField(default=False)),
                 ("started_at", models.DateTimeField()),
+                ("executed_at", models.DateTimeField()),
                 ("received_at", models.DateTimeField()),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("exit_code", models.IntegerField(blank=True, null=True)),

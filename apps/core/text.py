@@ -12,10 +12,14 @@ def visible(value: str, *, limit: int = 8192) -> str:
     At most `limit` characters are kept; what is cut is said at the end.
     """
     cut = value[:limit]
-    shown = "".join(
-        char if char in _KEEP or unicodedata.category(char) not in _HIDDEN else _escape(char) for char in cut
-    )
+    shown = cut if cut.isprintable() else _written_out(cut)
     return shown if len(value) <= limit else f"{shown}… {len(value) - limit:,} more characters"
+
+
+def _written_out(text: str) -> str:
+    return "".join(
+        char if char in _KEEP or unicodedata.category(char) not in _HIDDEN else _escape(char) for char in text
+    )
 
 
 def typable(value: str) -> str:

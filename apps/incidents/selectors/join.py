@@ -129,7 +129,7 @@ def _said(facts: list[dict[str, Any]], *, against: bool) -> list[str]:
 
 
 def _process(row: Process) -> tuple[str, datetime, str, Any, Any]:
-    return "process", row.started_at, f"Process {row.pid}", row.argv or row.exe, row
+    return "process", row.executed_at, f"Process {row.pid}", row.argv or row.exe, row
 
 
 def _connection(row: Connection) -> tuple[str, datetime, str, Any, Any]:

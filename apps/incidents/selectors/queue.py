@@ -15,7 +15,7 @@ from apps.incidents.choices import Status
 from apps.incidents.models import Incident, IncidentHost
 from apps.incidents.selectors import pulse
 
-PAGE = 50
+PAGE = 40
 MANY = 100  # rows that a browser asks for by name at once
 DERIVED = ("new", "escalating", "regressed", "taken")
 COUNT_LIMIT = 1000  # "1000+" from there on

@@ -8,11 +8,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
 
-from sentinel.stack.postgres import Postgres
+from sentinel.stack.postgres import SERVICES, Postgres
 from sentinel.stack.valkey import Valkey
 
 # Losing what a test wrote is no loss; waiting for the disk is.
@@ -48,9 +49,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The test database is the owner's; processes that a test starts are the services' role in it."""
+    from sentinel.stack.rights import grant
+
+    with django_db_blocker.unblock():
+        grant(SERVICES)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _flush_in_spite_of_the_append_only_trail() -> None:
-    """pytest-django empties tables with TRUNCATE, which the audit trail refuses: step aside for it alone."""
+    """pytest-django empties tables with TRUNCATE, which the audit trail refuses: step aside for it alone.
+
+    Tests are the owner of the tables, who can; the services' role could not (tests/audit/test_rights.py).
+    """
     from django.db.backends.postgresql.operations import DatabaseOperations
 
     flush = DatabaseOperations.execute_sql_flush

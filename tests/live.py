@@ -21,6 +21,7 @@ from django.test import Client
 from websockets.sync.client import ClientConnection, connect
 
 from apps.accounts.models import User
+from sentinel.stack.postgres import SERVICES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,9 +34,10 @@ def free_port() -> int:
 
 
 def database_url() -> str:
-    """The test's own database, as another process reaches it."""
+    """The test's own database, as web, worker and beat reach it: with the services' role, not the owner's."""
     given = connection.settings_dict
-    user = quote(given["USER"]) + (f":{quote(given['PASSWORD'])}" if given["PASSWORD"] else "")
+    password = (settings.KEYS_DIR / "postgres-app.password").read_text().strip()
+    user = f"{SERVICES}:{quote(password)}"
     query = f"?host={quote(str(given['HOST']))}" + (f"&port={given['PORT']}" if given["PORT"] else "")
     return f"postgresql://{user}@/{quote(given['NAME'])}{query}"
 

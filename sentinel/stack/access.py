@@ -12,7 +12,7 @@ from sentinel.stack.home import write_private
 from sentinel.stack.postgres import binaries
 from sentinel.stack.problems import StackError
 
-NAMES = ("SENTINEL_HOME", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+NAMES = ("SENTINEL_HOME", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
 FILE = "run/access.json"
 
 
@@ -35,14 +35,19 @@ def read(home: Path) -> dict[str, str]:
 
 
 def become(home: Path, program: str, arguments: list[str]) -> None:
-    """This process is now `program`: `manage` for Django's commands, else one of PostgreSQL's."""
+    """This process is now `program`: `manage` for Django's commands, else one of PostgreSQL's.
+
+    PostgreSQL's programs are for backup, restore and repair, so they are the owner of the tables; `manage`
+    is the services' role, like everything that runs.
+    """
     env = dict(os.environ) | read(home)
+    owner_url = env.pop("DATABASE_OWNER_URL")
     if program == "manage":
         os.execve(sys.executable, [sys.executable, str(ROOT / "manage.py"), *arguments], env)  # noqa: S606
     tool = binaries() / program
     if not tool.exists():
         raise StackError(f"There is no command {program!r}: use run, manage, psql, pg_dump or pg_restore.")
-    os.execve(tool, [program, *arguments], env | libpq(env["DATABASE_URL"]))  # noqa: S606
+    os.execve(tool, [program, *arguments], env | libpq(owner_url))  # noqa: S606
 
 
 def libpq(url: str) -> dict[str, str]:

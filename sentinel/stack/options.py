@@ -23,6 +23,7 @@ class Options:
     port: int
     drill: str
     database_url: str
+    owner_url: str  # of the same database, when the services' role does not own its tables
     redis_url: str
     behind_tls: bool
 
@@ -48,15 +49,18 @@ def read() -> Options:
             port=env.number("SENTINEL_PORT", 8000, low=1, high=65535),
             drill=env.text("SENTINEL_DRILL", "rome").lower(),
             database_url=env.text("DATABASE_URL"),
+            owner_url=env.text("DATABASE_OWNER_URL"),
             redis_url=env.text("REDIS_URL"),
             behind_tls=env.flag("SENTINEL_HTTPS"),
         )
-        if options.database_url:
-            env.database(options.database_url)
+        for url in filter(None, (options.database_url, options.owner_url)):
+            env.database(url)
     except (ImproperlyConfigured, ValueError) as error:
         raise StackError(str(error)) from error
     if options.drill not in DRILLS:
         raise StackError(f"SENTINEL_DRILL is {options.drill!r}: set it to rome or off.")
+    if options.owner_url and not options.database_url:
+        raise StackError("DATABASE_OWNER_URL needs DATABASE_URL beside it: the address for the services.")
     if options.redis_url and urlsplit(options.redis_url).scheme not in ("redis", "rediss"):
         raise StackError("REDIS_URL has to begin with redis:// or rediss://.")
     return options

@@ -13,13 +13,14 @@ from pathlib import Path
 from signal import SIGINT
 from urllib.parse import quote
 
-from sentinel.stack.home import private_folder, secret, socket_folder
+from sentinel.stack.home import private_folder, secret, socket_folder, write_private
 from sentinel.stack.preexec import prepare, refusal_explained
 from sentinel.stack.problems import StackError
 from sentinel.stack.processes import Child, wait_until
 
 PORT = 5432  # only names the socket file: nothing listens on the network
-ROLE = "sentinel"
+ROLE = "sentinel"  # owns the database and its tables; only the first step of a start uses it
+SERVICES = "sentinel_app"  # what web, worker and beat connect as: it owns nothing (see rights.py)
 SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -64,6 +65,7 @@ class Postgres:
         self.data = home / "pg" / "data"
         self.sockets = socket_folder(home)
         self.password = secret(private_folder(home / "keys") / "postgres.password")
+        self.services_password = home / "keys" / "postgres-app.password"
         self.child = Child(
             name="postgres",
             argv=self.command(settings or {}),
@@ -83,19 +85,28 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """What DATABASE_URL becomes."""
-        return (
-            f"postgresql://{ROLE}:{quote(self.password)}@/{ROLE}?host={quote(str(self.sockets))}&port={PORT}"
-        )
+        """How the owner of the tables connects."""
+        return self.address(ROLE, self.password)
+
+    @property
+    def services_url(self) -> str:
+        """What DATABASE_URL becomes for everything that runs."""
+        return self.address(SERVICES, self.services_password.read_text().strip())
+
+    def address(self, role: str, password: str) -> str:
+        """The database, as one of its two roles."""
+        return f"postgresql://{role}:{quote(password)}@/{ROLE}?host={quote(str(self.sockets))}&port={PORT}"
 
     def initialise(self) -> bool:
-        """A database cluster of our version is there; true when it was made just now.
+        """A database cluster of our version is there, with its roles; true when it was made just now.
 
         It is made beside its place and moved there when whole, so a start that was cut off leaves
         nothing that a later one could mistake for a database.
         """
         if self.data.exists():
             self.check_version()
+            if not self.services_password.exists():
+                self.admit_services(self.data)
             return False
         private_folder(self.data.parent)
         fresh = self.data.with_name("data.new")
@@ -105,8 +116,22 @@ class Postgres:
         locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions", "--no-sync"]
         self.run("initdb", ["-D", str(fresh), *options, *locale], given=nobody_knows)
         self.run("postgres", ["--single", "-D", str(fresh), "postgres"], given=self.first_statements())
+        self.admit_services(fresh)
         fresh.rename(self.data)
         return True
+
+    def admit_services(self, data: Path) -> None:
+        """The services' role exists and its password is known; what it may do is granted with the tables.
+
+        Its file is written last: as long as it is missing, the next start does this again.
+        """
+        password = secrets.token_urlsafe(24)
+        self.run(
+            "postgres",
+            ["--single", "-D", str(data), "postgres"],
+            given=f"CREATE ROLE {SERVICES}\nALTER ROLE {SERVICES} LOGIN PASSWORD '{password}'\n",
+        )
+        write_private(self.services_password, password)
 
     def first_statements(self) -> str:
         """A role that owns its database and is no superuser, so that rights mean something."""

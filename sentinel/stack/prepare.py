@@ -1,5 +1,6 @@
 """One process before the others: the database answers, its tables are current, the first person exists.
 
+It alone connects as the owner of the tables, where that is another role than the services'.
 Run by the supervisor as `python -m sentinel.stack.prepare`. The last line on stdout is JSON for it: what
 `bootstrap` said, whose the host agent is, how many migrations were applied. Exit code 3 comes with one
 sentence there instead, for the person at the terminal.
@@ -7,8 +8,10 @@ sentence there instead, for the person at the terminal.
 
 import io
 import json
+import os
 import sys
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 EXIT_SENTENCE = 3
@@ -24,11 +27,17 @@ def main() -> int:
     import django
     from django.core.management import CommandError
 
+    services = os.environ["DATABASE_URL"]
+    owner = os.environ.get("DATABASE_OWNER_URL")
+    os.environ["DATABASE_URL"] = owner or services
     django.setup()
     try:
-        check_database()
+        check_database("DATABASE_OWNER_URL" if owner else "DATABASE_URL")
         check_broker()
-        answer = {"migrations": migrate(), **bootstrap(), "agent": agent_of_this_home()}
+        migrations = migrate()
+        if owner:
+            admit(services)
+        answer = {"migrations": migrations, **bootstrap(), "agent": agent_of_this_home()}
     except (UnusableServerError, CommandError) as problem:
         sys.stdout.write(json.dumps({"problem": str(problem)}) + "\n")
         return EXIT_SENTENCE
@@ -36,8 +45,8 @@ def main() -> int:
     return 0
 
 
-def check_database() -> None:
-    """The database answers and is new enough."""
+def check_database(setting: str) -> None:
+    """The database that `setting` names answers and is new enough."""
     from django.conf import settings
     from django.db import Error, connection
 
@@ -49,7 +58,7 @@ def check_database() -> None:
     except Error as error:
         where = f"{settings.DATABASES['default']['NAME']} at {settings.DATABASES['default']['HOST']}"
         raise UnusableServerError(
-            f"The database {where} does not let us in ({first_line(error)}): correct DATABASE_URL, or"
+            f"The database {where} does not let us in ({first_line(error)}): correct {setting}, or"
             " unset it to use the embedded PostgreSQL."
         ) from error
     if version < OLDEST_POSTGRES:
@@ -88,6 +97,30 @@ def migrate() -> int:
         call_command("migrate", interactive=False, verbosity=0)
         call_command("createcachetable", verbosity=0)
     return missing
+
+
+def admit(services: str) -> None:
+    """The services' role has its rights, and the database lets it in with the address they were given."""
+    import psycopg
+    from django.conf import settings
+    from django.db import Error
+
+    from sentinel.stack.rights import grant
+
+    role = unquote(urlsplit(services).username or "")
+    if role == settings.DATABASES["default"]["USER"]:
+        raise UnusableServerError(
+            f"DATABASE_URL and DATABASE_OWNER_URL both name the role {role}: give the services one of their"
+            " own, or unset DATABASE_OWNER_URL."
+        )
+    try:
+        grant(role)
+        psycopg.connect(services, connect_timeout=5).close()
+    except (Error, psycopg.Error) as error:
+        raise UnusableServerError(
+            f"The database does not take the services' role {role} ({first_line(error)}): correct"
+            " DATABASE_URL or DATABASE_OWNER_URL."
+        ) from error
 
 
 def bootstrap() -> dict[str, Any]:

@@ -9,8 +9,9 @@ from sentinel.stack.ledger import MARK
 from sentinel.stack.options import Options
 from sentinel.stack.processes import Child
 
-# Only the first step of a start may know it: it becomes a hash there.
-ONLY_FOR_PREPARE = ("SENTINEL_ADMIN_PASSWORD",)
+# Only the first step of a start may know them: a password that becomes a hash there, and the database
+# role that owns the tables.
+ONLY_FOR_PREPARE = ("SENTINEL_ADMIN_PASSWORD", "DATABASE_OWNER_URL")
 # The host agent holds no power over the server: it signs in with its own key like any other host's.
 NOT_FOR_HOST_AGENT = ("DATABASE_URL", "REDIS_URL", "SENTINEL_SECRET_KEY", "DJANGO_SETTINGS_MODULE")
 WORKERS = 2
@@ -20,9 +21,12 @@ MAX_SOCKET_MESSAGE = 64 * 1024
 class Programs:
     """Makes the children of one start."""
 
-    def __init__(self, options: Options, *, instance: str, database_url: str, redis_url: str) -> None:
+    def __init__(
+        self, options: Options, *, instance: str, database_url: str, owner_url: str, redis_url: str
+    ) -> None:
         """Every child's environment is made from ours and the addresses of the servers."""
         self.options = options
+        self.owner_url = owner_url
         self.env = {name: value for name, value in os.environ.items() if name not in ONLY_FOR_PREPARE} | {
             "SENTINEL_HOME": str(options.home),
             "DATABASE_URL": database_url,
@@ -50,7 +54,8 @@ class Programs:
     def prepare(self) -> Child:
         """The step before the web process; its answer comes back on stdout."""
         given = {name: os.environ[name] for name in ONLY_FOR_PREPARE if name in os.environ}
-        child = self.child("prepare", "sentinel.stack.prepare", env=self.env | given)
+        owner = {"DATABASE_OWNER_URL": self.owner_url}
+        child = self.child("prepare", "sentinel.stack.prepare", env=self.env | given | owner)
         child.capture = True
         return child
 

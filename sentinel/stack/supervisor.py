@@ -76,25 +76,31 @@ class Supervisor:
     def start(self) -> None:
         """Everything runs, in the order in which each needs the other, and the address is said."""
         mark = {MARK: self.ledger.instance}
-        database_url = self.options.database_url or self.start_postgres(mark)
+        database_url, owner_url = self.options.database_url, self.options.owner_url
+        if not database_url:
+            database_url, owner_url = self.start_postgres(mark)
         redis_url = self.options.redis_url or self.start_valkey(mark)
         programs = Programs(
-            self.options, instance=self.ledger.instance, database_url=database_url, redis_url=redis_url
+            self.options,
+            instance=self.ledger.instance,
+            database_url=database_url,
+            owner_url=owner_url,
+            redis_url=redis_url,
         )
-        access.write(self.options.home, programs.env)
+        access.write(self.options.home, programs.env | {"DATABASE_OWNER_URL": owner_url or database_url})
         self.arrival = prepare(programs, self.wait, self.watch)
         self.start_web(programs)
         self.start_host_agent(programs, self.arrival)
         say(f"Ready in {self.watch.total:.1f} s: {self.options.address} - {self.sign_in()}. Ctrl-C stops it.")
 
-    def start_postgres(self, mark: dict[str, str]) -> str:
-        """The embedded database takes connections; the answer is its URL."""
+    def start_postgres(self, mark: dict[str, str]) -> tuple[str, str]:
+        """The embedded database takes connections; the answer is its URL for the services and its owner's."""
         postgres = Postgres(self.options.home, env=mark)
         made = postgres.initialise()
         self.add(self.servers, postgres.child, postgres.ready)
         self.wait(postgres.child, postgres.ready, 120)
         self.watch.lap("postgres", "a new database was made" if made else "")
-        return postgres.url
+        return postgres.services_url, postgres.url
 
     def start_valkey(self, mark: dict[str, str]) -> str:
         """The embedded broker takes commands; the answer is its URL."""

@@ -67,6 +67,11 @@ def test_a_changed_entry_is_named():
     assert 'role="alert"' in page
 
 
+def test_the_page_says_what_the_database_role_could_do():
+    """Here, in a test, it is the owner of the tables."""
+    assert "This database role could change audit rows" in browser("otto").get("/audit/").content.decode()
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_an_export_holds_without_the_server(form: str, tmp_path):
     busy(5)

@@ -7,9 +7,14 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
 from apps.telemetry.models import Batch
-from tests.console.cast import story
+from sentinel.stack.postgres import SERVICES
+from sentinel.stack.rights import grant
+from tests.console.cast import person, story
+from tests.live import session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -46,6 +51,19 @@ def test_without_a_broker_it_is_degraded_and_not_down(server: str, transactional
     assert said["parts"]["database"]["ok"]
     assert said["parts"]["migrations"] == {"ok": True, "missing": 0}
     assert said["parts"]["feed"]["linked"]
+
+
+def test_it_says_whether_the_trail_is_out_of_reach_of_the_server_itself(server: str, transactional_db: None):
+    assert health(server)[1]["parts"]["audit"] == {"ok": True, "append_only": True}
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT UPDATE ON audit_auditentry TO {SERVICES}")
+    try:
+        assert health(server)[1]["parts"]["audit"] == {"ok": True, "append_only": False}
+    finally:
+        grant(SERVICES)
+    otto = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session_of(person('otto'))}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{server}/audit/", headers=otto)) as page:  # noqa: S310
+        assert "Append only" in page.read().decode()
 
 
 def test_what_waits_and_what_could_not_be_worked_off_is_counted(server: str, transactional_db: None):

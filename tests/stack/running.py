@@ -15,7 +15,13 @@ from sentinel.env import ROOT
 from sentinel.stack.ledger import find_left
 from sentinel.stack.valkey import free_port
 
-NOT_OURS = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "SENTINEL_ADMIN_PASSWORD")
+NOT_OURS = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "REDIS_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "SENTINEL_ADMIN_PASSWORD",
+)
 T = TypeVar("T")
 START_SECONDS, LEAVE_SECONDS = 120.0, 15.0
 

@@ -111,3 +111,8 @@ def test_a_full_disk(stack: Stack) -> None:
 def test_root_without_user_namespaces(stack: Stack) -> None:
     said = inside_namespace(stack, "echo 0 > /proc/sys/user/max_user_namespaces")
     assert "start Sentinel as an ordinary user" in said
+
+
+def test_an_owner_without_an_address_for_the_services_is_refused(stack: Stack) -> None:
+    stack.env["DATABASE_OWNER_URL"] = "postgresql://owner@127.0.0.1:1/nothing"
+    assert "DATABASE_OWNER_URL needs DATABASE_URL beside it" in one_sentence(stack.refusal())

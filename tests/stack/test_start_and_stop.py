@@ -16,8 +16,7 @@ def test_two_starts_on_one_home(stack: Stack) -> None:
     assert stack.said.count("Ready in") == 1
     assert "sign in as admin with the password" in stack.said
     assert stack.get("/accounts/login/") == 200
-    url = access.read(stack.home)["DATABASE_URL"]
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(access.read(stack.home)["DATABASE_OWNER_URL"]) as connection:
         connection.execute("CREATE TABLE kept (word text)")
         connection.execute("INSERT INTO kept VALUES ('still here')")
 
@@ -28,7 +27,7 @@ def test_two_starts_on_one_home(stack: Stack) -> None:
 
     stack.start()
     assert "sign in as admin." in stack.said
-    with psycopg.connect(access.read(stack.home)["DATABASE_URL"]) as connection:
+    with psycopg.connect(access.read(stack.home)["DATABASE_OWNER_URL"]) as connection:
         assert connection.execute("SELECT word FROM kept").fetchone() == ("still here",)
     assert stack.stop() == 0
     assert stack.left() == {}

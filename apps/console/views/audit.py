@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from apps.accounts.roles import Right
-from apps.audit import checkpoints, export, notes, selectors, verify
+from apps.audit import checkpoints, export, notes, rights, selectors, verify
 from apps.audit.actions import ACTIONS
 from apps.audit.models import AuditEntry, Checkpoint
 from apps.audit.services import By
@@ -160,6 +160,7 @@ def _chain() -> dict[str, Any]:
         "size": told.get("size", size) if holds else size,
         "head": head,
         "key": notes.verifier_key(),
+        "rights": rights.of_this_role(),
         "checkpoint": seal,
         "since_checkpoint": size - (seal.size if seal else 0),
         "checked_at": check.at if check else None,

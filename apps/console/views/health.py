@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
+from apps.audit import rights
 from apps.console.access import public
 from apps.feed import hub
 from apps.fleet.choices import AgentState
@@ -44,6 +45,7 @@ def _stored() -> dict[str, Part]:
             "migrations": _migrations(),
             "inbox": _inbox(),
             "agents": _agents(),
+            "audit": _audit(),
         }
     except DatabaseError:
         return {"database": {"ok": False}}
@@ -84,6 +86,11 @@ def _agents() -> Part:
     dark = sum(at is None or at < blind for at in heard)
     seen = sum(at is not None and at >= late for at in heard)
     return {"ok": not dark, "total": len(heard), "reporting": seen, "blind": dark}
+
+
+def _audit() -> Part:
+    """Whether the database would refuse this server a change of its trail; work goes on either way."""
+    return {"ok": True, "append_only": rights.of_this_role().append_only}
 
 
 def _broker() -> Part:

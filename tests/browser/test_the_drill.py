@@ -9,6 +9,8 @@ from tests.browser.killing import order_the_kill
 from tests.stack.running import until
 
 LONG, LIVE = 60_000, 10_000
+RING = """host => document.dispatchEvent(new CustomEvent("feed", { detail: {
+  kind: "order.moved", topics: [document.body.dataset.topics], detail: { host, stage: "SURVIVED" } } }))"""
 
 
 def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, sign_in: SignIn) -> None:
@@ -51,3 +53,8 @@ def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, s
     assert place.marked(run) == []
     jonas.get_by_text("Containment", exact=False).first.click()
     expect(jonas.locator("main")).to_contain_text(re.compile("verified dead", re.I), timeout=LIVE)
+
+    # A result is drawn with the ring itself: the page does not wait for its panel.
+    host = int((ana.locator("tr[id^=target-]").first.get_attribute("id") or "").removeprefix("target-"))
+    ana.evaluate(RING, host)
+    expect(ana.locator("tr .tile").first).to_have_text("Survived")

@@ -18,7 +18,7 @@ from apps.fleet.health import health
 from apps.fleet.models import TrainingRun
 from apps.incidents.models import Incident
 from apps.response.aim import Preview, preview
-from apps.response.choices import Action
+from apps.response.choices import Action, Stage
 from apps.response.models import ContainmentOrder
 from apps.response.services.issuing import OrderRefusedError, issue
 
@@ -48,7 +48,8 @@ def orders_page(request: Signed) -> HttpResponse:
 def order_page(request: Signed, pk: int) -> HttpResponse:
     """One order, with what each host signed."""
     cursor = feed_cursor()
-    context = panels.whole(order_or_404(request, pk)) | {"section": "orders", "cursor": cursor}
+    context = panels.whole(order_or_404(request, pk))
+    context |= {"section": "orders", "cursor": cursor, "stages": Stage.values}
     return render(request, "console/order/page.html", context)
 
 

@@ -125,7 +125,7 @@ class Cgroup:
                 if left <= 0:
                     return False
                 # Bounded, because the kernel holds a second notice back for 10 ms after the first
-                poller.poll(min(left, 0.005) * 1000)
+                poller.poll(min(left, 0.001) * 1000)
         except OSError:
             return False
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import Any
@@ -12,6 +13,8 @@ from django.conf import settings
 from apps.console import standing
 from apps.gateway import pool, presence
 from apps.response import watch
+
+SWITCH_S = 0.0005  # a stop's thread waits no longer than this for one that draws a page
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
@@ -40,6 +43,7 @@ def settle() -> None:
     """Everything that stays is loaded, and the collector looks at it no more: that would hold up all
     requests for a tenth of a second, again and again."""
     import_module(settings.ROOT_URLCONF)
+    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
 

@@ -169,8 +169,7 @@ class ProcessSensor:
                 "pid": pid,
                 "start_ticks": known.start_ticks,
                 "exit_code": code,
-            },
-            urgent=known.of_run,
+            }  # not urgent: a kill ends many at once, and its receipts go first
         )
 
 

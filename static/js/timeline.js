@@ -5,7 +5,7 @@
 const probe = document.body.appendChild(Object.assign(document.createElement("i"), { hidden: false, className: "vh" }));
 const ink = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
 const COLOUR = /colou?r/i;
-const LABEL = new Set(["text", "hovertext", "hovertemplate", "ticktext", "name", "customdata", "title", "y", "x", "label"]);
+const LABEL = new Set(["text", "hovertext", "hovertemplate", "ticktext", "name", "customdata", "y", "x", "label"]);
 
 function harmless(text) {
   return text.replace(/&(?![a-z#0-9]+;)/gi, "&amp;").replace(/<(?!\/?b>|br>)/gi, "&lt;");
@@ -19,21 +19,28 @@ function dress(value, key = "") {
   return LABEL.has(key) ? harmless(value) : value;
 }
 
+const MARGIN = { l: 0, r: 16, t: 0, b: 28 };
 const axes = (layout, letter) => Object.keys(layout).filter((name) => new RegExp(`^${letter}axis\\d*$`).test(name));
 
-/* Names of the lanes stand left, where Plotly would put tick labels to the right. */
-function names(layout) {
-  return axes(layout, "y").filter((name) => layout[name].ticktext?.length === 1).map((name) => ({
-    xref: "paper", yref: "paper", x: 0, xshift: -120, xanchor: "left", yanchor: "middle", align: "left", showarrow: false,
-    y: (layout[name].domain[0] + layout[name].domain[1]) / 2, text: layout[name].ticktext[0],
-    font: { size: 12, color: ink("text-2") },
+/* Names of the lanes stand left of the figure, in a column that stays while it scrolls. */
+function names(plot, layout) {
+  const column = plot.parentElement.querySelector(".lanenames");
+  if (!column) return;
+  const lanes = axes(layout, "y").map((name) => layout[name]).sort((one, other) => other.domain[1] - one.domain[1]);
+  const tall = layout.height - MARGIN.t - MARGIN.b;
+  column.replaceChildren(...lanes.map(({ domain, title }) => {
+    const item = document.createElement("div");
+    const [name, note] = title.text.split("<br>");
+    item.style.height = `${Math.round((domain[1] - domain[0]) * tall)}px`;
+    item.append(name, Object.assign(document.createElement("small"), { textContent: note ?? "", title: note ?? "" }));
+    return item;
   }));
 }
 
 /* A hairline above each lane. */
 function rules(layout) {
-  return axes(layout, "y").filter((name) => layout[name].domain).map((name) => ({
-    type: "line", layer: "below", xref: "paper", yref: "paper", x0: -0.5, x1: 1, y0: layout[name].domain[1], y1: layout[name].domain[1],
+  return axes(layout, "y").filter((name) => layout[name].domain?.[1] < 1).map((name) => ({
+    type: "line", layer: "below", xref: "paper", yref: "paper", x0: 0, x1: 1, y0: layout[name].domain[1], y1: layout[name].domain[1],
     line: { color: ink("line-1"), width: 1 },
   }));
 }
@@ -45,32 +52,86 @@ function frame(own) {
     paper_bgcolor: ink("surface-pane"), plot_bgcolor: ink("surface-pane"),
     font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: ink("chart-axis") },
     hoverlabel: { bgcolor: ink("surface-overlay"), bordercolor: ink("line-2"), font: { color: ink("text-1"), size: 11 }, align: "left" },
-    margin: { l: 136, r: 16, t: 8, b: 28 }, hovermode: "closest", showlegend: false, dragmode: "pan", barcornerradius: 1.5,
-    annotations: [...(own.annotations ?? []), ...names(own)], shapes: [...rules(own), ...(own.shapes ?? [])],
+    margin: MARGIN, hovermode: "closest", showlegend: false, dragmode: FINGER.matches ? false : "pan", barcornerradius: 1.5,
+    shapes: [...rules(own), ...(own.shapes ?? [])],
   };
-  for (const name of axes(layout, "y")) layout[name] = { ...axis, showline: false, showticklabels: layout[name].ticktext?.length !== 1, ...layout[name] };
-  layout.xaxis = { ...axis, anchor: "free", position: 0, showline: true, tickformat: "%H:%M:%S", hoverformat: "%H:%M:%S.%L", ...layout.xaxis };
+  for (const name of axes(layout, "y")) layout[name] = { ...axis, showline: false, showticklabels: false, ...layout[name], title: undefined };
+  layout.xaxis = { ...axis, anchor: "free", position: 0, showline: true, tickformat: "%H:%M:%S", fixedrange: FINGER.matches, hoverformat: "%H:%M:%S.%L", ...layout.xaxis };
   return layout;
 }
 
-/* Words in a bar are read on its colour, and cut to its length: Plotly would let them run over the next one. */
-const CHARACTER = 6;
+/* A finger scrolls the page and the figure; only a mouse pans the time. */
+const FINGER = matchMedia("(pointer: coarse)");
 
-function legible(trace, range, width) {
-  if (trace.type !== "bar" || !trace.base) return trace;
-  const [from, to] = range.map((moment) => Date.parse(`${moment.replace(" ", "T")}Z`));
-  const strong = ["$origin-model", "$chart-foreign"].includes(trace.marker?.color);
-  const base = trace.base.map((moment) => Math.max(from, Date.parse(`${moment.replace(" ", "T")}Z`)));
-  const ends = trace.base.map((moment, at) => Math.min(to, Date.parse(`${moment.replace(" ", "T")}Z`) + trace.x[at]));
-  const text = trace.text?.map((words, at) => {
-    const room = Math.floor(((ends[at] - base[at]) / (to - from)) * width / CHARACTER) - 1;
-    return room < 4 ? "" : words.length <= room ? words : `${words.slice(0, room - 1)}…`;
-  });
+/* Words in a bar are read on its colour and cut to its length; where that is too short they stand beside it,
+   if nothing else is there. Plotly would let them run over the next one. */
+const CHARACTER = 6.05;
+const mono = { family: getComputedStyle(document.documentElement).getPropertyValue("--font-mono"), size: 10 };
+const millis = (moment) => Date.parse(`${moment.replace(" ", "T")}Z`);
+const cut = (words, room) => (words.length <= room ? words : room < 4 ? "" : `${words.slice(0, room - 1)}…`);
+
+function scale(range, width) {
+  const [from, to] = range.map(millis);
+  return { from, to, px: (moment) => ((moment - from) / (to - from)) * width, least: (to - from) / 400 };
+}
+
+/* How far it is, in each row of an axis, to the next bar on the right. */
+function rooms(data, { from, px }, width) {
+  const starts = {};
+  for (const trace of data) {
+    if (trace.type !== "bar" || !trace.base) continue;
+    trace.base.forEach((moment, at) => (starts[`${trace.yaxis} ${trace.y[at]}`] ??= []).push(px(Math.max(from, millis(moment)))));
+  }
+  for (const row of Object.values(starts)) row.sort((one, other) => one - other);
+  return (trace, at, start, end) => (starts[`${trace.yaxis} ${trace.y[at]}`].find((other) => other > start) ?? width) - end;
+}
+
+function legible(trace, time, room) {
+  const strong = ["$origin-model", "$chart-foreign"].includes(trace.marker?.color) && trace.marker.opacity === 1;
+  const base = trace.base.map((moment) => Math.max(time.from, millis(moment)));
+  const ends = trace.base.map((moment, at) => Math.min(time.to, millis(moment) + trace.x[at]));
+  const inside = ends.map((end, at) => Math.floor((time.px(end) - time.px(base[at]) - 8) / CHARACTER));
+  const outside = ends.map((end, at) => Math.floor((room(trace, at, time.px(base[at]), time.px(end)) - 8) / CHARACTER));
+  const fits = trace.text.map((words, at) => inside[at] >= Math.min(words.length, 12) || inside[at] >= outside[at]);
   return {
-    ...trace, text, base: base.map((moment) => new Date(moment).toISOString().replace("T", " ").slice(0, 23)),
-    x: trace.x.map((length, at) => Math.max(ends[at] - base[at], Math.min(length, (to - from) / 400))),
-    insidetextfont: { size: 10, color: strong ? "$surface-pane" : "$text-1" },
+    ...trace,
+    text: trace.text.map((words, at) => (fits[at] ? cut(words, inside[at]) : outside[at] < Math.min(words.length, 12) ? "" : cut(words, Math.min(outside[at], 32)))),
+    textposition: fits.map((well) => (well ? "inside" : "outside")),
+    base: base.map((moment) => new Date(moment).toISOString().replace("T", " ").slice(0, 23)),
+    x: trace.x.map((length, at) => Math.max(ends[at] - base[at], Math.min(length, time.least))),
+    insidetextfont: { ...mono, color: strong ? "$surface-pane" : "$text-1" },
+    outsidetextfont: { ...mono, color: "$text-2" },
   };
+}
+
+/* Words beside a mark: on the side it asks for, else on the other, else none. */
+function beside(trace, time, width) {
+  const at = trace.x.map((moment) => time.px(millis(moment)));
+  let taken = -16;
+  const wanted = trace.textposition.endsWith("left") ? ["left", "right"] : ["right", "left"];
+  const near = trace.mode === "text" ? 2 : 10;
+  const text = [];
+  const sides = at.map((x, place) => {
+    const words = cut(trace.text[place], 28);
+    const size = words.length * CHARACTER + near + 6;
+    const next = trace.mode === "text" ? Infinity : (at.find((other) => other > x + 1) ?? width) - 8;
+    const free = { left: x - size > taken, right: x > taken && x + size < Math.min(next, width) };
+    const side = words && wanted.find((name) => free[name] && (name === "right" || trace.mode !== "text"));
+    text.push(side ? words : "");
+    taken = Math.max(taken, side === "right" ? x + size : x + near);
+    return `middle ${side || "right"}`;
+  });
+  return { ...trace, text, textposition: sides, textfont: { ...trace.textfont, ...mono } };
+}
+
+function fitted(figure, width) {
+  if (!figure.layout.xaxis?.range) return figure.data;
+  const time = scale(figure.layout.xaxis.range, width);
+  const room = rooms(figure.data, time, width);
+  return figure.data.map((trace) => {
+    if (trace.type === "bar" && trace.base) return legible(trace, time, room);
+    return trace.text && trace.mode?.includes("text") ? beside(trace, time, width) : trace;
+  });
 }
 
 const figures = new Map();
@@ -86,10 +147,24 @@ function paint(plot) {
   const figure = figures.get(plot);
   if (!figure || !plot.isConnected) { figures.delete(plot); return; }
   plot.querySelector(".wait")?.remove();
-  const width = plot.clientWidth - 152;
-  const bars = (trace) => (figure.layout.xaxis?.range ? legible(trace, figure.layout.xaxis.range, width) : trace);
-  window.Plotly.react(plot, dress(figure.data.map(bars)), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
+  names(plot, figure.layout);
+  const data = fitted(figure, plot.clientWidth - MARGIN.r);
+  window.Plotly.react(plot, dress(data), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
   table(plot, figure.table);
+  bring(plot, figure.layout);
+}
+
+/* A figure wider than its box opens where something happened: at the joined call, else at the newest. */
+const brought = new WeakSet();
+
+function bring(plot, layout) {
+  const box = plot.parentElement;
+  if (brought.has(plot) || box.scrollWidth <= box.clientWidth) return;
+  brought.add(plot);
+  const [from, to] = layout.xaxis.range.map(millis);
+  const thread = layout.shapes?.find((shape) => shape.line.color === "$origin-model");
+  const share = thread ? (millis(thread.x0) - from) / (to - from) : 1;
+  box.scrollLeft = thread ? Math.max(0, share * plot.clientWidth - 120) : box.scrollWidth;
 }
 
 function table(plot, rows) {

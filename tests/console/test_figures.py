@@ -2,17 +2,22 @@
 
 import json
 import re
-from datetime import timedelta
+from collections import defaultdict
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import plotly.graph_objects as go
 import pytest
+from django.utils import timezone
 
 from apps.console.charts import run as run_chart
 from apps.console.charts import timeline
-from apps.console.charts.lanes import Bar, Lane, Window, drawn
+from apps.console.charts.figure import drawn
+from apps.console.charts.lanes import Lane, Window
+from apps.console.charts.rows import ROWS, Bar
 from apps.console.panels.case import Case
 from apps.incidents import services
-from apps.telemetry.models import GpuSample, ToolCall
+from apps.telemetry.models import Event, GpuSample, Process, ToolCall
 from tests.console.cast import browser, person, story
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +32,28 @@ def accepted(figure: dict) -> go.Figure:
 
 def names(figure: dict) -> list[str]:
     axes = [value for name, value in figure["layout"].items() if name.startswith("yaxis")]
-    return [axis["ticktext"][0].split("<br>")[0] for axis in axes]
+    return [axis["title"]["text"].split("<br>")[0] for axis in axes]
+
+
+def lane(figure: dict, name: str) -> list[dict]:
+    """The traces of one lane."""
+    suffix = {
+        value["title"]["text"].split("<br>")[0]: axis
+        for axis, value in figure["layout"].items()
+        if axis.startswith("yaxis")
+    }[name]
+    return [trace for trace in figure["data"] if trace["yaxis"] == suffix.replace("axis", "")]
+
+
+def stretches(traces: list[dict]) -> dict[float, list[tuple[datetime, datetime]]]:
+    """For each height, what its bars cover, in order of time."""
+    found = defaultdict(list)
+    for trace in traces:
+        if trace["type"] == "bar":
+            for base, length, y in zip(trace["base"], trace["x"], trace["y"], strict=True):
+                start = datetime.fromisoformat(base)
+                found[y].append((start, start + timedelta(milliseconds=length)))
+    return {y: sorted(bars) for y, bars in found.items()}
 
 
 @pytest.mark.parametrize("window", ["1m", "5m", "episode", "run", "nonsense", ""])
@@ -54,11 +80,12 @@ def test_every_colour_is_a_token_of_the_style_sheet():
 def test_what_is_joined_is_violet_and_the_line_stands_at_the_call():
     it = story()
     figure = timeline.figure(Case(it.incident), host=None, window="5m")
-    assert [shape["line"]["color"] for shape in figure["layout"]["shapes"]] == ["$origin-model"]
-    assert figure["layout"]["shapes"][0]["x0"] == it.call.started_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    link, now = figure["layout"]["shapes"]
+    assert (link["line"]["color"], now["line"]["color"]) == ("$origin-model", "$accent")
+    assert link["x0"] == it.call.started_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     it.alerts[0].attributions.update(tool_call=None, origin="unknown")
     apart = timeline.figure(Case(it.incident), host=None, window="5m")
-    assert apart["layout"]["shapes"] == []
+    assert [shape["line"]["color"] for shape in apart["layout"]["shapes"]] == ["$accent"]
     assert "$origin-model" not in json.dumps(apart)
     assert "$chart-foreign" in json.dumps(apart["data"])
 
@@ -79,6 +106,23 @@ def test_time_that_nobody_watched_is_hatched():
     assert any("nobody was heard" in trace["hovertext"] for trace in hatched)
 
 
+def test_a_gap_is_cut_out_of_the_observed_band_and_stands_at_its_height():
+    it = story()
+    Event.objects.filter(kind="gap").delete()
+    gap = {"from_at": (it.at + timedelta(seconds=10)).timestamp(), "dropped": 1204, "reason": "\x1b[31mfull"}
+    Event.objects.create(
+        host=it.host, batch=it.batch, position=9_999, kind="gap", data=gap,
+        occurred_at=it.at + timedelta(seconds=12), received_at=it.at + timedelta(seconds=13),
+    )  # fmt: skip
+    traces = lane(timeline.figure(Case(it.incident), host=None, window="5m"), "Observed")
+    blind = next(trace for trace in traces if trace["marker"].get("pattern"))
+    assert blind["text"] == ["2.0 s blind, 1,204 records lost"]
+    assert "\\x1b[31mfull" in blind["hovertext"][0]
+    (bars,) = stretches(traces).values()
+    assert all(end <= start for (_, end), (start, _) in pairwise(bars))
+    assert len(bars) == 3
+
+
 def test_more_calls_than_can_be_drawn_are_counted_and_the_joined_one_is_still_there():
     it = story()
     ToolCall.objects.bulk_create(
@@ -90,9 +134,9 @@ def test_more_calls_than_can_be_drawn_are_counted_and_the_joined_one_is_still_th
     )  # fmt: skip
     figure = timeline.figure(Case(it.incident), host=None, window="5m")
     accepted(figure)
-    lane = [trace for trace in figure["data"] if trace.get("yaxis") == "y"]
-    assert {trace["type"] for trace in lane} == {"bar", "scatter"}
-    assert sum(len(trace["x"]) for trace in lane) < 200
+    drawn_calls = lane(figure, "Tool calls")
+    assert {trace["type"] for trace in drawn_calls} == {"bar", "scatter"}
+    assert sum(len(trace["x"]) for trace in drawn_calls) < 200
 
 
 def test_the_table_tells_the_same_in_order_of_time():
@@ -103,21 +147,60 @@ def test_the_table_tells_the_same_in_order_of_time():
     assert {"Tool calls", "Processes", "Network", "Alerts"} <= {row[1] for row in table["rows"]}
 
 
-def test_bars_of_one_lane_do_not_cover_each_other():
+@pytest.mark.parametrize("count", [3, ROWS, 40])
+def test_bars_of_one_lane_do_not_cover_each_other_and_all_are_told(count: int):
     it = story()
-    bars = [Bar(it.at, it.at + timedelta(seconds=9), "base", f"bar {number}") for number in range(3)]
-    window = Window(it.at, it.at + timedelta(seconds=10))
-    figure = drawn([Lane("Tool calls", bars=bars)], window)
-    assert sorted(figure["data"][0]["y"]) == [0, 1, 2]
+    bars = [
+        Bar(it.at + timedelta(seconds=number), it.at + timedelta(minutes=9), "base", f"bar {number}")
+        for number in range(count)
+    ]
+    window = Window(it.at, it.at + timedelta(minutes=10))
+    (trace,) = drawn([Lane("Tool calls", bars=bars)], window)["data"]
+    heights = sorted(trace["y"])
+    assert len(heights) == min(count, ROWS)
+    assert all(high - low >= trace["width"] for low, high in pairwise(heights))
+    if count > ROWS:
+        assert trace["text"][-1] == f"{count - ROWS + 1} more"
+        assert f"bar {ROWS - 1}" in trace["hovertext"][-1]
+
+
+def test_joined_bars_keep_their_rows_when_others_are_folded():
+    it = story()
+    base = [Bar(it.at, None, "base", f"worker {number}") for number in range(30)]
+    mine = Bar(it.at + timedelta(seconds=5), None, "model", "ssh", knot=True)
+    figure = drawn([Lane("Processes", bars=[*base, mine])], Window(it.at, it.at + timedelta(minutes=1)))
+    joined = next(trace for trace in figure["data"] if trace["marker"]["color"] == "$origin-model")
+    assert joined["text"][0].strip() == "ssh"
+    assert joined["y"] == [min(y for trace in figure["data"] for y in trace["y"])]
+
+
+def test_a_tool_call_is_named_by_its_command_and_a_program_without_its_path():
+    it = story()
+    ToolCall.objects.update(arguments=json.dumps({"command": "ssh -fN -R 2222"}))
+    Process.objects.update(argv=["/usr/bin/ssh", "-fN"])
+    figure = timeline.figure(Case(it.incident), host=None, window="5m")
+    traces = lane(figure, "Tool calls") + lane(figure, "Processes")
+    assert {word.strip() for trace in traces for word in trace.get("text", [])} == {
+        "ssh -fN -R 2222",
+        "ssh -fN",
+    }
+
+
+def test_the_window_of_a_run_begins_no_earlier_than_the_run():
+    it = story()
+    it.run.started_at = timezone.now() - timedelta(seconds=30)
+    it.run.save()
+    first, _ = run_chart.figure(it.run, window="5m")["layout"]["xaxis"]["range"]
+    assert datetime.fromisoformat(f"{first}+00:00") >= it.run.started_at - timedelta(seconds=3)
 
 
 def test_another_hosts_lanes_can_be_asked_for_but_only_of_this_incident():
     it, other = story("gpu-a12-01"), story("gpu-b07-01")
     client = browser("mei")
     address = f"/incidents/{it.incident.pk}/figure/?host="
-    mine = client.get(address + str(it.host.pk)).json()
-    assert client.get(address + str(other.host.pk)).json() == mine
-    assert client.get(address + "abc").json() == mine
+    mine = client.get(address + str(it.host.pk)).json()["data"]
+    assert client.get(address + str(other.host.pk)).json()["data"] == mine
+    assert client.get(address + "abc").json()["data"] == mine
 
 
 def test_the_run_has_its_own_lanes():

@@ -7,11 +7,17 @@ from django.utils import timezone
 
 from apps.attribution.models import Attribution
 from apps.console.charts import counted
-from apps.console.charts.lanes import SYMBOLS, Bar, Lane, Mark, Window, drawn, table
-from apps.console.charts.timeline import LENGTH, MANY, labels, said
+from apps.console.charts.figure import drawn, table
+from apps.console.charts.labels import labels
+from apps.console.charts.lanes import Lane, Window
+from apps.console.charts.rows import Bar
+from apps.console.charts.timeline import LENGTH, MANY, marked
+from apps.console.panels.spoken import said
 from apps.detection.models import Alert
 from apps.fleet.models import TrainingRun
 from apps.telemetry.models import GpuSample, ToolCall
+
+MARGIN = timedelta(seconds=2)
 
 
 def figure(run: TrainingRun, *, window: str) -> dict[str, Any]:
@@ -22,7 +28,7 @@ def figure(run: TrainingRun, *, window: str) -> dict[str, Any]:
 
 
 def _calls(run: TrainingRun, window: Window) -> Lane:
-    lane = Lane("Tool calls", weight=1.2)
+    lane = Lane("Tool calls", head=True)
     rows = ToolCall.objects.filter(run=run, started_at__gte=window.start, started_at__lte=window.end)
     near = list(rows.order_by("-started_at")[: MANY + 1])
     if len(near) > MANY:
@@ -40,12 +46,10 @@ def _calls(run: TrainingRun, window: Window) -> Lane:
 
 def _alerts(run: TrainingRun, window: Window) -> Lane:
     rows = Alert.objects.filter(run=run).select_related("host").order_by("-id")[:MANY]
-    marks = [
-        Mark(row.occurred_at, *SYMBOLS.get(row.level, SYMBOLS["info"]), *labels(row.title, row.host.name))
-        for row in rows
-        if window.start <= row.occurred_at <= window.end
-    ]
-    return Lane("Alerts", marks=marks)
+    inside = [row for row in rows if window.start <= row.occurred_at <= window.end]
+    named: set[str] = set()
+    marks = [marked(row, named) for row in sorted(inside, key=lambda row: row.occurred_at)]
+    return Lane("Alerts", f"{len(marks):,} shown", marks=marks)
 
 
 def _gpus(run: TrainingRun, window: Window) -> list[Lane]:
@@ -57,12 +61,13 @@ def _gpus(run: TrainingRun, window: Window) -> list[Lane]:
         sm_percent__isnull=False,
     )
     series = counted.gpu_shares(rows, window)
-    return [Lane("GPU by process", "share", weight=1.8, curves=series)] if series else []
+    return [Lane("GPU by process", "share", curves=series)] if series else []
 
 
 def _window(run: TrainingRun, name: str) -> Window:
-    end = run.ended_at or timezone.now()
-    if name == "run":
-        return Window(run.started_at - timedelta(seconds=2), end + timedelta(seconds=2))
-    length = LENGTH.get(name, LENGTH["5m"])
-    return Window(end - length, end + timedelta(seconds=2))
+    """It begins no earlier than the run: an empty stretch before it would push what happened out of sight."""
+    now = timezone.now()
+    end = run.ended_at or now
+    first = run.started_at - MARGIN
+    start = first if name == "run" else max(first, end - LENGTH.get(name, LENGTH["5m"]))
+    return Window(min(start, end), end + MARGIN, now)

@@ -7,20 +7,22 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.attribution.choices import Origin
-from apps.console.charts import counted
-from apps.console.charts.lanes import SYMBOLS, Bar, Lane, Mark, Window, drawn, table
+from apps.console.charts import counted, observed
+from apps.console.charts.figure import drawn, table
+from apps.console.charts.labels import command, labels
+from apps.console.charts.lanes import SYMBOLS, Lane, Mark, Window
+from apps.console.charts.rows import Bar
 from apps.console.panels.case import Case
-from apps.console.templatetags.untrusted import as_text
+from apps.console.panels.spoken import said
 from apps.core.text import visible
-from apps.fleet.choices import AgentState
-from apps.fleet.models import Host, HostAgent
+from apps.detection.models import Alert
+from apps.fleet.models import Host
 from apps.incidents.selectors import alerts, story
 from apps.response.models import ContainmentOrder
-from apps.telemetry.models import Connection, Event, GpuSample, Process, ToolCall
+from apps.telemetry.models import Connection, GpuSample, Process, ToolCall
 
 WINDOWS = [("1m", "1 m"), ("5m", "5 m"), ("episode", "Episode"), ("run", "Run")]
 DEFAULT = "5m"
-LABEL = 60
 BEFORE = {"1m": timedelta(seconds=10), "5m": timedelta(minutes=1)}
 LENGTH = {"1m": timedelta(minutes=1), "5m": timedelta(minutes=5)}
 MANY = 2_000  # things in one lane; above that they are counted and not drawn one by one
@@ -43,22 +45,29 @@ def _lanes(case: Case, host: Host | None, window: Window) -> list[Lane | None]:
         _gpus(host, window),
         _alerts(case, window),
         _people(case, window),
-        _observed(host, window),
+        observed.lane(host, window),
     ]
 
 
 def _calls(case: Case, window: Window) -> Lane:
     joined = {call.pk: call for call in story.calls_of(case.rows)}
     near = story.calls_near(case.incident, start=window.start, end=window.end, limit=MANY + 1)
-    lane = Lane("Tool calls", weight=1.3)
+    lane = Lane("Tool calls", _episode(case), head=True)
     if len(near) > MANY:
         rows = ToolCall.objects.filter(run=case.incident.run_id)
         lane.curves = [counted.per_bin(rows, "started_at", window)]
         lane.note = "counted"
         near = []
+    knots = _knots(case)
     found = joined | {call.pk: call for call in near}
     lane.bars = [
-        Bar(call.started_at, call.ended_at, "model" if call.pk in joined else "base", *labels(said(call)))
+        Bar(
+            call.started_at,
+            call.ended_at,
+            "model" if call.pk in joined else "base",
+            *labels(said(call)),
+            knot=("call", call.pk) in knots,
+        )
         for call in found.values()
     ]
     return lane
@@ -70,13 +79,20 @@ def _processes(case: Case, host: Host | None, window: Window) -> Lane:
     rows = Process.objects.filter(_alive("started_at", "ended_at", window), host=host).filter(
         Q(pk__in=hits) | (Q(run=case.incident.run_id) if case.incident.run_id else Q(pk__in=[]))
     )
-    lane = Lane("Processes", host.name if host else "", weight=2.0)
+    lane = Lane("Processes", visible(host.name, limit=60) if host else "")
     near = list(rows.order_by("-started_at")[: MANY + 1])
     if len(near) > MANY:
         lane.curves = [counted.per_bin(rows, "started_at", window)]
         near = [row for row in near if row.pk in hits]
+    knots = _knots(case)
     lane.bars = [
-        Bar(row.started_at, row.ended_at, tones.get(row.pk, "base"), *labels(row.argv or row.exe, row.pid))
+        Bar(
+            row.started_at,
+            row.ended_at,
+            tones.get(row.pk, "base"),
+            *labels(row.argv or row.exe, row.pid, short=command(row)),
+            knot=("process", row.pk) in knots,
+        )
         for row in near
     ]
     return lane
@@ -90,7 +106,8 @@ def _connections(case: Case, host: Host | None, window: Window) -> Lane:
         | Q(process__in=list(owners))
         | (Q(run=case.incident.run_id) if case.incident.run_id else Q(pk__in=[]))
     )
-    lane = Lane("Network", weight=1.6)
+    lane = Lane("Network", soft=True)
+    knots = _knots(case)
     near = list(rows.order_by("-opened_at")[: MANY + 1])
     if len(near) > MANY:
         lane.curves = [counted.per_bin(rows, "opened_at", window)]
@@ -101,6 +118,7 @@ def _connections(case: Case, host: Host | None, window: Window) -> Lane:
             row.closed_at,
             owners.get(row.process_id or 0, "foreign" if row.pk in hits else "base"),
             *labels(row.remote or f"{row.local} {row.state.lower()}"),
+            knot=("connection", row.pk) in knots,
         )
         for row in near
     ]
@@ -113,25 +131,32 @@ def _gpus(host: Host | None, window: Window) -> Lane | None:
         host=host, occurred_at__gte=window.start, occurred_at__lte=window.end, sm_percent__isnull=False
     )
     series = counted.gpu_shares(rows, window)
-    return Lane("GPU by process", "share", weight=1.6, curves=series) if series else None
+    return Lane("GPU by process", "share", curves=series) if series else None
 
 
 def _alerts(case: Case, window: Window) -> Lane:
     rows = [row for row in case.rows if window.start <= row.occurred_at <= window.end]
-    marks = [
-        Mark(row.occurred_at, *SYMBOLS.get(row.level, SYMBOLS["info"]), *labels(row.title, row.host.name))
-        for row in rows
-    ]
-    shown = len(case.rows) < case.incident.alert_count
-    return Lane("Alerts", f"first and last {alerts.NEAR}" if shown else "", weight=0.9, marks=marks)
+    named: set[str] = set()
+    marks = [marked(row, named) for row in sorted(rows, key=lambda row: row.occurred_at)]
+    cut = len(case.rows) < case.incident.alert_count
+    return Lane("Alerts", f"first and last {alerts.NEAR}" if cut else f"{len(rows):,} shown", marks=marks)
+
+
+def marked(row: Alert, named: set[str]) -> Mark:
+    """An alert; the first of each title carries it as a label."""
+    words, hover = labels(row.title, row.host.name)
+    label = "" if words in named else words
+    named.add(words)
+    return Mark(row.occurred_at, *SYMBOLS.get(row.level, SYMBOLS["info"]), words, hover, label)
 
 
 def _people(case: Case, window: Window) -> Lane:
-    lane = Lane("People", weight=0.8)
+    lane = Lane("People", labels="right")
 
     def add(at: datetime, text: str) -> None:
         if window.start <= at <= window.end:
-            lane.marks.append(Mark(at, "circle", "$origin-operator", *labels(text)))
+            words, hover = labels(text)
+            lane.marks.append(Mark(at, "circle", "$origin-operator", words, hover, words))
 
     for change in story.history(case.incident):
         if change.field in ("owner", "status", "level", "verdict") and change.before != change.after:
@@ -140,27 +165,6 @@ def _people(case: Case, window: Window) -> Lane:
         add(note.at, f"{note.by.shown} noted")
     for order in ContainmentOrder.objects.filter(incident=case.incident).select_related("by"):
         add(order.requested_at, f"{order.by.shown}: {order.get_action_display()} {order.number}")
-    return lane
-
-
-def _observed(host: Host | None, window: Window) -> Lane:
-    """Green while the host spoke; hatched where records were lost or nobody was heard."""
-    lane = Lane("Observed", weight=0.5)
-    agent = HostAgent.objects.filter(host=host, state=AgentState.ACTIVE).first()
-    heard = agent.last_seen_at if agent else None
-    now = min(window.end, timezone.now())
-    if heard and heard > window.start:
-        lane.bars.append(Bar(window.start, min(heard, now), "ok", "", "host agent heard"))
-    if heard is None or heard < now - timedelta(seconds=15):
-        lane.bars.append(Bar(max(heard or window.start, window.start), now, "blind", "", "nobody was heard"))
-    gaps = Event.objects.filter(
-        host=host, kind="gap", occurred_at__gte=window.start, occurred_at__lte=window.end
-    ).order_by("-occurred_at")[:50]
-    for gap in gaps:
-        lost = gap.data.get("dropped")
-        lane.bars.append(
-            Bar(gap.occurred_at, gap.occurred_at + timedelta(seconds=1), "blind", "", f"{lost} records lost")
-        )
     return lane
 
 
@@ -189,17 +193,28 @@ def _window(case: Case, name: str) -> Window:
     if name not in LENGTH:
         name = DEFAULT
     start = anchor - BEFORE[name]
-    return Window(start, start + LENGTH[name])
+    return Window(start, start + LENGTH[name], now)
 
 
 def _stretch(start: datetime, end: datetime) -> Window:
-    return Window(start - timedelta(seconds=2), max(end, start) + timedelta(seconds=2))
+    return Window(start - timedelta(seconds=2), max(end, start) + timedelta(seconds=2), timezone.now())
 
 
 def _links(case: Case) -> list[tuple[datetime, str]]:
     """The join, drawn through all lanes where there is a tool call in it."""
     found = case.join
     return [(fact.at, "$origin-model") for fact in found.facts if fact.kind == "call"]
+
+
+def _knots(case: Case) -> set[tuple[str, int]]:
+    """What the thread runs through: a call was found, and these are its facts."""
+    return {(fact.kind, fact.row.pk) for fact in case.join.facts} if case.join.joined else set()
+
+
+def _episode(case: Case) -> str:
+    found = case.join.attribution
+    call = found.tool_call if found else None
+    return f"episode {visible(call.episode.native_id, limit=24)}" if call and call.episode else ""
 
 
 def _tones(case: Case) -> dict[int, str]:
@@ -216,14 +231,3 @@ def _tones(case: Case) -> dict[int, str]:
 def _alive(start: str, end: str, window: Window) -> Q:
     still = Q(**{f"{end}__isnull": True}) | Q(**{f"{end}__gte": window.start})
     return Q(**{f"{start}__lte": window.end}) & still
-
-
-def said(call: ToolCall) -> str:
-    return f"{call.name}: {call.arguments}" if call.arguments else call.name
-
-
-def labels(text: Any, note: Any = "") -> tuple[str, str]:
-    """A short label and a longer one for the hover, with control characters spelt out."""
-    words = " ".join(visible(as_text(text), limit=400).split())
-    long = f"{note} {words}" if note else words
-    return words if len(words) <= LABEL else f"{words[:LABEL]}…", long[:400]

@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.console.panels import log, orders
 from apps.console.panels.case import Case
+from apps.console.panels.spoken import spoken
 from apps.core.text import visible
 from apps.detection.models import Alert
 from apps.fleet.models import Placement
@@ -216,7 +217,7 @@ def _fact(fact: Fact) -> Context:
     return {
         "kind": fact.kind,
         "word": visible(fact.label, limit=80),
-        "code": fact.what,
+        "code": spoken(fact.what) if fact.kind == "call" else fact.what,
         "note": "",
         "at": fact.at,
         "delta_ms": fact.delta_ms,

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from apps.attribution.choices import Origin
 from apps.console.panels.case import Case
+from apps.console.panels.spoken import spoken
 from apps.console.templatetags.untrusted import as_text
 from apps.core.text import visible
 from apps.detection.models import Alert
@@ -76,7 +77,7 @@ def _call(row: ToolCall) -> Entry:
         "glyph": "model",
         "origin": Origin.MODEL.value,
         "says": f"Tool call {row.name}",
-        "code": row.arguments,
+        "code": spoken(row.arguments),
         "ref": visible(row.episode.native_id, limit=60) if row.episode else "",
     }
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.attribution.models import Attribution
 from apps.console.panels import orders as order_lists
+from apps.console.panels.spoken import said
 from apps.detection.models import Alert
 from apps.fleet.choices import AgentState
 from apps.fleet.health import health
@@ -22,6 +23,14 @@ Context = dict[str, Any]
 CALLS = 60
 COUNT_LIMIT = 100_000
 LINEAGE = 6
+RESTS = {  # what ties an alert to a call, in a word
+    "traceparent": "trace context",
+    "ancestry": "parent process",
+    "membership": "cgroup",
+    "command": "command words",
+    "own_text": "text of the call",
+    "time": "time",
+}
 GPU_FRESH = timedelta(minutes=2)
 
 
@@ -54,15 +63,15 @@ def calls(run: TrainingRun) -> Context:
     joined: dict[int, list[Context]] = {}
     found = Attribution.objects.filter(tool_call__in=shown, superseded_at=None).select_related("alert")
     for row in found.order_by("-alert__rule__level", "alert_id")[:500]:
-        rests = ", ".join(str(item.get("matcher", "")) for item in row.basis[:3] if isinstance(item, dict))
+        rests = ", ".join(_rests(item) for item in row.basis[:3] if isinstance(item, dict))
         hit = {"alert": row.alert, "delta_ms": row.delta_ms, "rests_on": rests}
         joined.setdefault(row.tool_call_id or 0, []).append(hit)
     return {
         "calls": [
-            {"call": call, "number": None, "took_ms": _took(call), "alerts": joined.get(call.pk, [])}
+            {"call": call, "said": said(call), "took_ms": _took(call), "alerts": joined.get(call.pk, [])}
             for call in shown
         ],
-        "calls_cut": len(rows) - len(shown),
+        "calls_cut": len(rows) > len(shown),
     }
 
 
@@ -148,6 +157,11 @@ def _gpus(run: TrainingRun, host_id: int) -> list[Context]:
         )
         gpu["foreign"] = gpu["foreign"] or row.run_id != run.pk
     return list(found.values())
+
+
+def _rests(item: Context) -> str:
+    name = str(item.get("matcher", ""))
+    return RESTS.get(name, name)
 
 
 def _few(rows: Any) -> int:

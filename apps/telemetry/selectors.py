@@ -94,6 +94,17 @@ def owners(processes: Iterable[int]) -> dict[int, Owner]:
     return {pk: Owner(*rest) for pk, *rest in rows(OWNERS, [wanted])} if wanted else {}
 
 
+OPENED_SINCE = """
+SELECT count(DISTINCT c.local) FROM telemetry_connection c, telemetry_connection before
+ WHERE before.id = %s AND c.process_id = %s AND c.id > before.id AND c.remote = before.remote
+"""
+
+
+def opened_since(process: int, connection: int) -> int:
+    """How many connections to the same peer the process opened after `connection`."""
+    return int(rows(OPENED_SINCE, [connection, process])[0][0])
+
+
 TARGETS = """
 SELECT c.process_id, c.remote FROM telemetry_connection c
  WHERE c.process_id = ANY(%s) AND c.remote <> '' AND c.opened_at BETWEEN %s AND %s LIMIT %s

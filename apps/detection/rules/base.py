@@ -39,3 +39,6 @@ class Rule:
     gates: tuple[str, ...] = ()  # one of these too; fewer and rarer, so looked for first
     files: bool = False  # a program that reads, writes or removes files, or a redirection
     code: bool = False  # inline program text
+    # For rules about sockets: the names in the detail that make a finding about the same process a new one.
+    # Without any, it is the other end of the connection (of a listener, its own address).
+    peer: tuple[str, ...] = ()

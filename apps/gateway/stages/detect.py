@@ -20,6 +20,7 @@ from apps.gateway import records
 from apps.gateway.lot import Item, Lot
 from apps.gateway.stages.calls import SeenCall
 from apps.gateway.stages.processes import SeenProcess, SeenSocket
+from apps.gateway.stages.repeats import without_repeats
 from apps.gateway.stages.runs import gap_detail
 from apps.gateway.stages.store import Kept
 from apps.incidents.keys import Group, correlation_key
@@ -152,10 +153,12 @@ def _of_sockets(kept: Kept) -> Iterator[Finding]:
     seen = [one for one in kept.sockets if one.process_id is not None]
     if not seen:
         return
+    found: list[Finding] = []
     for place, finding in examine_many(_socket_facts(seen)):
         one = seen[place]
         run = kept.book.by_id.get(one.run_id or 0)
-        yield Finding(one.item, finding.rule, run, one.process_id, one.id, finding.detail)
+        found.append(Finding(one.item, finding.rule, run, one.process_id, one.id, finding.detail))
+    yield from without_repeats(found)
 
 
 def _socket_facts(seen: list[SeenSocket]) -> list[Fact]:

@@ -69,5 +69,6 @@ MANY_TARGETS = Rule(
     match=_scan,
     on=frozenset({SOCKET}),
     reads="fact",
+    peer=("host", "port"),
 )
 RULES = (MANY_TARGETS,)

@@ -14,9 +14,10 @@ class Attribution(models.Model):
     about what could not be seen. An alert without a current row has not been looked at yet.
     """
 
-    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="attributions")
+    # No index of their own: those below hold the rows that anybody asks for.
+    alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="attributions", db_index=False)
     tool_call = models.ForeignKey(
-        ToolCall, null=True, blank=True, on_delete=models.PROTECT, related_name="attributions"
+        ToolCall, null=True, blank=True, on_delete=models.PROTECT, related_name="attributions", db_index=False
     )
     origin = models.CharField(max_length=8, choices=Origin)
     strength = models.PositiveSmallIntegerField()  # 0 to 100
@@ -31,5 +32,12 @@ class Attribution(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["alert"], condition=models.Q(superseded_at=None), name="attribution_one_current"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tool_call"],
+                condition=models.Q(tool_call__isnull=False),
+                name="attribution_by_call",
             )
         ]

@@ -10,7 +10,7 @@ from apps.attribution import selectors
 from apps.attribution.case import Conclusion
 from apps.attribution.conclude import conclude
 from apps.attribution.selectors import Subject
-from apps.core.bulk import rows, run, stage
+from apps.core.bulk import copy, rows, run
 from apps.core.jsontext import json_text
 from apps.fleet.selectors import RunBook
 from apps.telemetry.models import ToolCall
@@ -19,16 +19,10 @@ SETTLED = 90  # from here on a tool call that comes later is not asked
 MOST_AGAIN = 500
 BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=600)
 
-_COLUMNS = [
-    ("alert_id", "bigint"), ("tool_call_id", "bigint"), ("origin", "text"), ("strength", "smallint"),
-    ("clock_error_ms", "double precision"), ("delta_ms", "double precision"), ("basis", "jsonb"),
-    ("missing", "jsonb"), ("made_at", "timestamptz"),
-]  # fmt: skip
-_NAMES = ", ".join(name for name, _ in _COLUMNS)
-INSERT = """
-INSERT INTO attribution_attribution ({names}) SELECT {names} FROM {table}
-    ON CONFLICT (alert_id) WHERE superseded_at IS NULL DO NOTHING
-"""
+_COLUMNS = (
+    "alert_id", "tool_call_id", "origin", "strength", "clock_error_ms", "delta_ms", "basis", "missing",
+    "made_at",
+)  # fmt: skip
 
 SUPERSEDE = """
 UPDATE attribution_attribution SET superseded_at = %s WHERE alert_id = ANY(%s) AND superseded_at IS NULL
@@ -44,7 +38,8 @@ class Attributed:
 
 
 def attribute(subjects: Sequence[Subject], *, book: RunBook) -> list[Attributed]:
-    """Each alert has its first attribution; one that says "unknown" is one too, with its reason."""
+    """Each of these new alerts has its first attribution; one that says "unknown" is one too, with its
+    reason."""
     if not subjects:
         return []
     made = _concluded(subjects, book)
@@ -60,6 +55,8 @@ def attribute_again(calls: Sequence[int], *, book: RunBook, apart: list[int]) ->
     if not subjects:
         return []
     before = _current([subject.alert_id for subject in subjects])
+    if late := [subject.alert_id for subject in subjects if subject.alert_id not in before]:
+        before |= _current(late)  # superseded while this waited for the row: what stands there now
     pairs = list(zip(subjects, _concluded(subjects, book), strict=True))
     better = [pair for pair in pairs if _stronger(pair[1].conclusion, before.get(pair[0].alert_id))]
     if not better:
@@ -71,28 +68,32 @@ def attribute_again(calls: Sequence[int], *, book: RunBook, apart: list[int]) ->
 
 def _concluded(subjects: Sequence[Subject], book: RunBook) -> list[Attributed]:
     cases = selectors.cases(subjects, book=book)
-    return [
-        Attributed(subject.alert_id, conclude(case)) for subject, case in zip(subjects, cases, strict=True)
-    ]
+    bare: dict[tuple[int | None, float | None], Conclusion] = {}
+    made = []
+    for subject, case in zip(subjects, cases, strict=True):
+        if case.line or case.calls:
+            found = conclude(case)
+        elif (alike := (case.run_id, case.clock_error_ms)) in bare:
+            found = bare[alike]
+        else:  # a burst of alerts that name no process, with no tool call near: all have this conclusion
+            found = bare[alike] = conclude(case)
+        made.append(Attributed(subject.alert_id, found))
+    return made
 
 
 def _store(subjects: Sequence[Subject], made: Sequence[Attributed]) -> None:
+    """None of them has a current one: the alert is of this transaction, or its former one was superseded."""
     now = timezone.now()
-    lines = [
-        (
-            one.alert_id,
-            one.conclusion.call.id if one.conclusion.call else None,
-            str(one.conclusion.origin),
-            one.conclusion.strength,
-            subject.clock_error_ms,
-            one.conclusion.delta_ms,
-            json_text(one.conclusion.basis),
-            json_text(one.conclusion.missing),
-            now,
-        )
-        for subject, one in zip(subjects, made, strict=True)
-    ]
-    run(INSERT.format(names=_NAMES, table=stage("attribution", _COLUMNS, lines)))
+    texts: dict[int, tuple[str, str]] = {}
+    lines = []
+    for subject, one in zip(subjects, made, strict=True):
+        what = one.conclusion
+        if (said := texts.get(id(what))) is None:
+            said = texts[id(what)] = (json_text(what.basis), json_text(what.missing))
+        call = what.call.id if what.call else None
+        measured = (what.strength, subject.clock_error_ms, what.delta_ms)
+        lines.append((one.alert_id, call, str(what.origin), *measured, *said, now))
+    copy("attribution_attribution", _COLUMNS, lines)
 
 
 def _around(calls: Sequence[int], apart: list[int]) -> list[Subject]:

@@ -1,4 +1,4 @@
-"""Many rows at once: COPY into a staging table of this connection, then one statement that reads it."""
+"""Many rows at once: by COPY, into a staging table of this connection where some may be there already."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,6 +30,16 @@ def stage(name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence
                 number += 1
         left[name] = number
     return table
+
+
+def copy(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """The `rows` are in `table` itself: for those that cannot be there yet."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as into,
+    ):
+        for row in rows:
+            into.write_row(row)
 
 
 def run(sql: str, parameters: Parameters = ()) -> int:

@@ -4,8 +4,10 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
 
 from apps.accounts import services
 from apps.accounts.models import User
@@ -54,6 +56,11 @@ class AccountAdapter(DefaultAccountAdapter):
         services.session_failed(user.username, reason="sent away", address=address)
         answer: HttpResponseBase = super().respond_user_inactive(request, user)
         return answer
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Said where the person came from: the form alone would look as if nothing had happened."""
+        messages.info(request, "Password changed.")
+        return reverse("settings")
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """No "successfully signed in": the page that follows says it."""

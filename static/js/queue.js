@@ -141,11 +141,36 @@ function clear() {
 
 list.addEventListener("click", (event) => {
   const item = event.target.closest(".row");
-  if (!item || event.target.closest("a, button, input, kbd")) return;
+  const link = event.target.closest("a");
+  const elsewhere = event.metaKey || event.ctrlKey || event.shiftKey;
+  if (!item || event.target.closest("button, input, kbd") || (link && (!phone.matches || elsewhere))) return;
+  event.preventDefault();
   choose(item, { scroll: false });
-  if (peek?.checkVisibility()) look(item);
-  else item.querySelector("a").click();
+  if (phone.matches) enter(item);
+  else look(item);
 });
+
+/* ── on a phone the peek is a page of its own: the back button leads out of it ── */
+const phone = matchMedia("(max-width: 640px)");
+const behind = () => document.querySelectorAll(".queue, .rail");
+
+function enter(item) {
+  history.pushState({ peek: item.dataset.id }, "");
+  document.body.dataset.peek = "open";
+  behind().forEach((part) => { part.inert = true; });
+  look(item).then(() => peek.querySelector("[data-back]")?.focus());
+}
+
+function leave() {
+  if (document.body.dataset.peek !== "open") return;
+  delete document.body.dataset.peek;
+  behind().forEach((part) => { part.inert = false; });
+  current()?.focus({ preventScroll: true });
+}
+
+window.addEventListener("popstate", leave);
+phone.addEventListener("change", () => { if (!phone.matches) leave(); });
+peek?.addEventListener("click", (event) => { if (event.target.closest("[data-back]")) history.back(); });
 list.addEventListener("change", paint);
 list.addEventListener("pointerenter", (event) => { pointer = event.pointerType === "mouse"; });
 list.addEventListener("pointerleave", () => { pointer = false; });
@@ -162,6 +187,7 @@ document.addEventListener("key", ({ detail: key }) => {
   if (key === "j") move(1);
   else if (key === "k") move(-1);
   else if (key === ".") release();
+  else if (key === "Escape" && document.body.dataset.peek === "open") history.back();
   else if (key === "Escape") clear();
   else if (key === "Enter") item?.querySelector("a")?.click();
   else if (key === " ") look(item);

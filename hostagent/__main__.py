@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import sys
 
-from hostagent import __version__
+from hostagent import __version__, linux
 from hostagent.client import RefusedError
 from hostagent.config import ENV_STATE, NotEnrolledError, state_at
 
 ENV_ENROL = "SENTINEL_ENROL_TOKEN"
+ALLOW_DRILLS = "let people start a drill on this host from the server; without it they are refused"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +38,11 @@ def enrol(options: argparse.Namespace) -> int:
 
     try:
         identity = enrol(
-            state_at(options.state), server=options.server, token=options.token, ca_file=options.ca_file
+            state_at(options.state),
+            server=options.server,
+            token=options.token,
+            ca_file=options.ca_file,
+            allow_drills=options.allow_drills,
         )
     except AlreadyEnrolledError as error:
         return fail(str(error))
@@ -47,7 +53,7 @@ def enrol(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> None:
     from hostagent import agent
 
-    agent.run(state_at(options.state))
+    agent.run(state_at(options.state), allow_drills=options.allow_drills)
 
 
 def observe(options: argparse.Namespace) -> None:
@@ -84,6 +90,10 @@ def launch(options: argparse.Namespace) -> int:
 def drill(options: argparse.Namespace) -> int:
     from hostagent.drill import rome
 
+    if options.parent:
+        linux.die_with_parent(options.parent)
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)  # the agent's own haste is for stops
     return rome.play(state_at(options.state), seconds=options.seconds, say=say)
 
 
@@ -114,7 +124,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"one-time enrolment token (or {ENV_ENROL}, which keeps it out of the process list)",
     )
     made.add_argument("--ca-file", help="certificate authority of the server, if it is not a public one")
-    command("run", run, "observe this host and carry out orders")
+    made.add_argument("--allow-drills", action="store_true", help=ALLOW_DRILLS)
+    made = command("run", run, "observe this host and carry out orders")
+    made.add_argument("--allow-drills", action="store_true", help=ALLOW_DRILLS)
     made = command("observe", observe, "the observing half; started by `run`")
     made.add_argument("--parent", type=int, required=True)
     made = command("launch", launch, "start a training run in a control group of its own")
@@ -132,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", choices=["rome"])
     # Long enough for a person to sign in, understand it and stop it; it ends by itself all the same.
     made.add_argument("--seconds", type=float, default=900.0)
+    made.add_argument("--parent", type=int, default=0, help="end with this process")
     command("status", status, "how this host's agent is")
     return top
 

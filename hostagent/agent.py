@@ -12,7 +12,7 @@ import threading
 import time
 
 from hostagent.config import State
-from hostagent.protocol import ENV_RUN, ENV_TRACEPARENT
+from hostagent.runs import outside_environ
 from hostagent.warden import Warden
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Observing:
             began = time.monotonic()
             argv = [sys.executable, "-m", "hostagent", "observe", "--state", str(self._state.root)]
             argv += ["--parent", str(os.getpid())]
-            self._child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=environ())
+            self._child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=outside_environ())
             code = self._child.wait()
             if self._stop.is_set():
                 return
@@ -60,11 +60,6 @@ class Observing:
             self._stop.wait(wait)
 
 
-def environ() -> dict[str, str]:
-    """Without a run's marker, should the agent have been started from within one: nobody kills it by that."""
-    return {name: value for name, value in os.environ.items() if name not in (ENV_RUN, ENV_TRACEPARENT)}
-
-
 def go_first() -> None:
     """A stop waits for nobody: not for a busy host, and no thread here for another's turn at Python."""
     sys.setswitchinterval(0.0002)
@@ -72,12 +67,12 @@ def go_first() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, URGENT_NICE)
 
 
-def run(state: State) -> None:
+def run(state: State, *, allow_drills: bool = False) -> None:
     """Runs until SIGTERM or SIGINT."""
     state.prepare()
     lock = state.lock()
     go_first()
-    warden = Warden(state)
+    warden = Warden(state, allow_drills=allow_drills)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: warden.stop())
     observing = Observing(state)

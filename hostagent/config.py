@@ -28,6 +28,7 @@ class Identity:
     host_name: str
     server_key: str
     ca_file: str | None = None
+    allow_drills: bool = False  # whether the server may ask for one; said on this host, by nobody else
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ class AlreadyEnrolledError(Exception):
     """This state directory already belongs to a server."""
 
 
-def enrol(state: State, *, server: str, token: str, ca_file: str | None = None) -> Identity:
+def enrol(
+    state: State, *, server: str, token: str, ca_file: str | None = None, allow_drills: bool = False
+) -> Identity:
     """The state directory holds a key the server knows and the server key that alone may give orders."""
     state.prepare()
     if state.identity_file.exists():
@@ -42,16 +44,19 @@ def enrol(state: State, *, server: str, token: str, ca_file: str | None = None) 
         reply = client.request("POST", protocol.PATH_ENROL, body=body, headers=headers).body
     finally:
         client.close()
-    identity = identity_of(reply, server=server.rstrip("/"), ca_file=ca_file)
+    identity = identity_of(reply, server=server.rstrip("/"), ca_file=ca_file, allow_drills=allow_drills)
     ServerKey(identity.server_key)  # refuse a key we could not check orders with
     state.save_identity(identity)
     return identity
 
 
-def identity_of(reply: dict[str, Any], *, server: str, ca_file: str | None) -> Identity:
+def identity_of(
+    reply: dict[str, Any], *, server: str, ca_file: str | None, allow_drills: bool = False
+) -> Identity:
     """Who the server says we are; ValueError when it does not say it all."""
     given = {name: reply.get(name) for name in ("agent_id", "host_id", "host_name", "server_key")}
     missing = [name for name, value in given.items() if not isinstance(value, str) or not value]
     if missing:
         raise ValueError(f"the server's answer lacks {', '.join(missing)}: is {server} a Sentinel server?")
-    return Identity(server=server, ca_file=ca_file, **{name: str(value) for name, value in given.items()})
+    said = {name: str(value) for name, value in given.items()}
+    return Identity(server=server, ca_file=ca_file, allow_drills=allow_drills, **said)

@@ -13,6 +13,7 @@ from hostagent.keys import ServerKey
 from hostagent.protocol import OrderPayload, Signed, Stage
 
 MAX_PAYLOAD_CHARS = 512 * 1024
+LONGEST_DRILL_S = 3600.0
 SHAPE: dict[str, type | tuple[type, ...]] = {
     "order_id": int,
     "number": str,
@@ -103,7 +104,7 @@ class Judge:
     def _refusal(self, order: OrderPayload, now_ms: float) -> Refusal | None:
         if order["agent_id"] != self._identity.agent_id or order["host_id"] != self._identity.host_id:
             return Refusal(order, "REFUSED", "the order is for another host")
-        if order["action"] not in protocol.ACTIONS:
+        if order["action"] not in (*protocol.ACTIONS, protocol.DRILL):
             return Refusal(order, "REFUSED", "this host agent does not know the action")
         if now_ms >= order["expires_ms"]:
             late = (now_ms - order["expires_ms"]) / 1000
@@ -124,6 +125,8 @@ def parse(text: str) -> OrderPayload | None:
             return None
     if not value["marker"] or not value["nonce"] or not targets_fit(value["targets"]):
         return None
+    if value["action"] == protocol.DRILL and not play_fits(value.get("play")):
+        return None
     return cast(OrderPayload, value)
 
 
@@ -136,6 +139,12 @@ def targets_fit(targets: dict[str, Any]) -> bool:
         and isinstance(pids, list)
         and all(isinstance(pair, list) and [type(part) for part in pair] == [int, int] for pair in pids)
     )
+
+
+def play_fits(play: object) -> bool:
+    if not isinstance(play, dict) or not isinstance(play.get("name"), str):
+        return False
+    return type(play.get("seconds")) in (int, float) and 0 < play["seconds"] <= LONGEST_DRILL_S
 
 
 def signed_orders(reply: dict[str, Any]) -> list[Signed]:

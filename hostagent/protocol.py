@@ -62,8 +62,9 @@ RECORD_KINDS: Final = frozenset(
     | {RUN_START, RUN_END, RUN_STEP, SPAN, ALERT}
 )
 
-Action = Literal["PAUSE", "RESUME", "KILL"]
-ACTIONS: Final[tuple[Action, ...]] = ("PAUSE", "RESUME", "KILL")
+Action = Literal["PAUSE", "RESUME", "KILL", "DRILL"]
+ACTIONS: Final[tuple[Action, ...]] = ("PAUSE", "RESUME", "KILL")  # what can be done to a run
+DRILL: Final[Action] = "DRILL"  # asks the host to play one; touches no run
 
 Stage = Literal[
     "DELIVERED",
@@ -78,10 +79,12 @@ Stage = Literal[
     "NOT_CONFIRMED",
     "REFUSED",
     "EXPIRED",
+    "STARTED",
+    "ENDED",
 ]
 # The stages after which an order's story on this host is over
 FINAL_STAGES: Final[frozenset[Stage]] = frozenset(
-    {"VERIFIED", "PAUSED", "RESUMED", "SURVIVED", "NOT_CONFIRMED", "REFUSED", "EXPIRED"}
+    {"VERIFIED", "PAUSED", "RESUMED", "SURVIVED", "NOT_CONFIRMED", "REFUSED", "EXPIRED", "ENDED"}
 )
 
 # One fact seen on the host: {"kind": ..., "at": unix seconds on the host's clock, ...}
@@ -124,8 +127,15 @@ class OrderTargets(TypedDict):
     pids: list[list[int]]
 
 
+class Play(TypedDict):
+    """Which drill, and for how long."""
+
+    name: str
+    seconds: float
+
+
 class OrderPayload(TypedDict):
-    order_id: int
+    order_id: int  # below zero: a drill is asked for; drills are numbered apart from orders about runs
     number: str
     agent_id: str
     host_id: str
@@ -140,6 +150,7 @@ class OrderPayload(TypedDict):
     reason: str
     by: str
     drill: bool
+    play: NotRequired[Play]  # with the action DRILL
 
 
 class Signed(TypedDict):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hostagent import procfs
 from hostagent.config import State, read_json, write_atomically
-from hostagent.protocol import Record
+from hostagent.protocol import ENV_RUN, ENV_TRACEPARENT, Record
 
 MANIFEST = "run.json"
 RECORDS = "records.jsonl"
@@ -110,6 +110,11 @@ def append(path: Path, record: Record) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def outside_environ() -> dict[str, str]:
+    """Without a run's marker, should the agent have been started within one: nobody is killed by that."""
+    return {name: value for name, value in os.environ.items() if name not in (ENV_RUN, ENV_TRACEPARENT)}
 
 
 def leave_note(state: State, record: Record) -> None:

@@ -17,6 +17,7 @@ from hostagent.bell import Bell
 from hostagent.client import UNREACHABLE, AgentClient, RefusedError
 from hostagent.clock import Clock
 from hostagent.config import State, write_atomically
+from hostagent.drill.ordered import Stagehand
 from hostagent.executors.processes import ProcessExecutor
 from hostagent.journal import Journal
 from hostagent.keys import ServerKey, load_key
@@ -36,7 +37,7 @@ FINISH_S = 3.0
 class Warden:
     """One per host: the only thing that stops runs."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, allow_drills: bool = False) -> None:
         identity = state.identity()
         key = load_key(state.key_file)
         self._state = state
@@ -49,6 +50,7 @@ class Warden:
         self._judge = Judge(identity, ServerKey(identity.server_key), self._journal)
         self._client = AgentClient(identity, key, timeout=TIMEOUT_S)
         self._receipts = Receipts(self._journal, key, AgentClient(identity, key, timeout=TIMEOUT_S))
+        self._stagehand = Stagehand(state, self._receipts, allowed=allow_drills or identity.allow_drills)
         self._bell = Bell(identity, AgentClient(identity, key), self._clock, self._rung.set)
         self._runs: dict[str, threading.Lock] = {}
         self._refused: set[tuple[int, str]] = set()
@@ -124,6 +126,9 @@ class Warden:
             self._begin(verdict, again=False)
 
     def _begin(self, order: OrderPayload, *, again: bool) -> None:
+        if order["action"] == protocol.DRILL:
+            self._stagehand.begin(order, again=again)
+            return
         since = time.monotonic()
         detail = "the host agent was restarted; the order is taken up again" if again else ""
         self._receipts.give(order, "DELIVERED", since=since, detail=detail)

@@ -124,7 +124,7 @@ class Supervisor:
         """This machine is under watch, and on the first start the drill plays on it."""
         if not enrol(programs, arrival, self.wait, self.watch):
             return
-        self.add(self.programs, programs.host_agent("hostagent", "run"))
+        self.add(self.programs, programs.host_agent("hostagent", "run", "--allow-drills"))
         drill = self.options.drill if arrival.first else "off"
         if drill != "off":
             self.add(self.programs, programs.host_agent("drill", "drill", drill), once=True)

@@ -79,11 +79,11 @@ function scale(range, width) {
 function rooms(data, { from, px }, width) {
   const starts = {};
   for (const trace of data) {
-    if (trace.type !== "bar" || !trace.base) continue;
+    if (trace.type !== "bar" || !trace.base || trace.marker.color === "$ok") continue; // a band is written over
     trace.base.forEach((moment, at) => (starts[`${trace.yaxis} ${trace.y[at]}`] ??= []).push(px(Math.max(from, millis(moment)))));
   }
   for (const row of Object.values(starts)) row.sort((one, other) => one - other);
-  return (trace, at, start, end) => (starts[`${trace.yaxis} ${trace.y[at]}`].find((other) => other > start) ?? width) - end;
+  return (trace, at, start, end) => (starts[`${trace.yaxis} ${trace.y[at]}`]?.find((other) => other > start) ?? width) - end;
 }
 
 function legible(trace, time, room) {
@@ -92,7 +92,7 @@ function legible(trace, time, room) {
   const ends = trace.base.map((moment, at) => Math.min(time.to, millis(moment) + trace.x[at]));
   const inside = ends.map((end, at) => Math.floor((time.px(end) - time.px(base[at]) - 8) / CHARACTER));
   const outside = ends.map((end, at) => Math.floor((room(trace, at, time.px(base[at]), time.px(end)) - 8) / CHARACTER));
-  const fits = trace.text.map((words, at) => inside[at] >= Math.min(words.length, 12) || inside[at] >= outside[at]);
+  const fits = trace.text.map((words, at) => !trace.marker.pattern && (inside[at] >= Math.min(words.length, 12) || inside[at] >= outside[at])); // no words on the hatch
   return {
     ...trace,
     text: trace.text.map((words, at) => (fits[at] ? cut(words, inside[at]) : outside[at] < Math.min(words.length, 12) ? "" : cut(words, Math.min(outside[at], 32)))),
@@ -130,7 +130,7 @@ function fitted(figure, width) {
   const room = rooms(figure.data, time, width);
   return figure.data.map((trace) => {
     if (trace.type === "bar" && trace.base) return legible(trace, time, room);
-    return trace.text && trace.mode?.includes("text") ? beside(trace, time, width) : trace;
+    return trace.text && trace.mode?.includes("text") && !trace.stackgroup ? beside(trace, time, width) : trace;
   });
 }
 

@@ -14,6 +14,7 @@ from apps.console.charts import run as run_chart
 from apps.console.charts import timeline
 from apps.console.charts.figure import drawn
 from apps.console.charts.lanes import Lane, Window
+from apps.console.charts.mini import mini
 from apps.console.charts.rows import ROWS, Bar
 from apps.console.panels.case import Case
 from apps.incidents import services
@@ -43,6 +44,10 @@ def lane(figure: dict, name: str) -> list[dict]:
         if axis.startswith("yaxis")
     }[name]
     return [trace for trace in figure["data"] if trace["yaxis"] == suffix.replace("axis", "")]
+
+
+def hovers(figure: dict) -> list[str]:
+    return [text for trace in figure["data"] for text in trace.get("hovertext", [])]
 
 
 def stretches(traces: list[dict]) -> dict[float, list[tuple[datetime, datetime]]]:
@@ -186,6 +191,26 @@ def test_a_tool_call_is_named_by_its_command_and_a_program_without_its_path():
     }
 
 
+def test_what_still_goes_on_ends_now_and_not_in_the_future():
+    it = story()
+    bars = [Bar(it.at, None, "base", "still there")]
+    window = Window(it.at, it.at + timedelta(minutes=5), it.at + timedelta(minutes=1))
+    (trace,) = drawn([Lane("Processes", bars=bars)], window)["data"]
+    assert trace["x"] == [60_000]
+
+
+def test_the_small_timeline_of_the_peek_tells_the_same():
+    it = story()
+    found = mini(Case(it.incident))
+    assert [tick.kind for tick in found["calls"]] == ["model"]
+    assert found["link"] == found["calls"][0].at
+    assert [tick.kind for tick in found["alerts"]] == ["critical"]
+    assert [area["kind"] for area in found["gpus"]] == ["train"]
+    answer = browser("mei").get(f"/incidents/{it.incident.pk}/panel/mini/").content.decode()
+    assert "1 tool call and 1 alert, GPU use" in answer
+    assert answer.count("<polygon") == 1
+
+
 def test_the_window_of_a_run_begins_no_earlier_than_the_run():
     it = story()
     it.run.started_at = timezone.now() - timedelta(seconds=30)
@@ -198,9 +223,10 @@ def test_another_hosts_lanes_can_be_asked_for_but_only_of_this_incident():
     it, other = story("gpu-a12-01"), story("gpu-b07-01")
     client = browser("mei")
     address = f"/incidents/{it.incident.pk}/figure/?host="
-    mine = client.get(address + str(it.host.pk)).json()["data"]
-    assert client.get(address + str(other.host.pk)).json()["data"] == mine
-    assert client.get(address + "abc").json()["data"] == mine
+    mine = hovers(client.get(address + str(it.host.pk)).json())
+    assert any(it.host.name in text for text in mine)
+    assert hovers(client.get(address + str(other.host.pk)).json()) == mine
+    assert hovers(client.get(address + "abc").json()) == mine
 
 
 def test_the_run_has_its_own_lanes():

@@ -1,7 +1,7 @@
 """Curves where things are too many to draw one by one, and shares of GPUs."""
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Avg, Count, F, Func, QuerySet, Value
@@ -11,6 +11,7 @@ from apps.console.charts.lanes import Window, stamp
 from apps.telemetry.models import GpuSample
 
 BINS = 120
+SPACE = "\u2002"  # between words and the edge of their area
 
 
 def per_bin(rows: QuerySet[Any], at: str, window: Window) -> dict[str, Any]:
@@ -39,23 +40,32 @@ def gpu_shares(rows: QuerySet[GpuSample], window: Window) -> list[dict[str, Any]
     sums: dict[bool, dict[Any, float]] = {True: defaultdict(float), False: defaultdict(float)}
     for moment, run, share in shares.annotate(share=Avg("sm_percent")):
         sums[run is not None][moment] += share or 0.0
-    names = {True: ("training", "$chart-train"), False: ("foreign", "$chart-foreign")}
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "stackgroup": "gpu",
-            "name": names[known][0],
-            "line": {"width": 0.5, "color": names[known][1]},
-            "fillcolor": names[known][1],
-            "x": [stamp(moment) for moment in points],
-            "y": [round(min(100.0, share), 1) for share in points.values()],
-            "hovertext": [f"{names[known][0]} {share:.0f} %" for share in points.values()],
-            "hoverinfo": "text",
-        }
-        for known, points in sums.items()
-        if points
-    ]
+    return [_share(known, points) for known, points in sums.items() if points]
+
+
+def _share(known: bool, points: dict[datetime, float]) -> dict[str, Any]:
+    """One band of the stack, named where it ends and, for the run's own, where it begins."""
+    name, colour = ("training", "$chart-train") if known else ("foreign", "$chart-foreign")
+    told = [f"{name} {share:.0f} %" for share in points.values()]
+    words = [""] * len(told)
+    words[-1] = f"{told[-1]}{SPACE}"
+    if known and len(told) > BINS // 4 and told[0] != told[-1]:
+        words[0] = f"{SPACE}{told[0]}"
+    return {
+        "type": "scatter",
+        "mode": "lines+text",
+        "stackgroup": "gpu",
+        "name": name,
+        "line": {"width": 0.5, "color": colour},
+        "fillcolor": colour,
+        "x": [stamp(moment) for moment in points],
+        "y": [round(min(100.0, share), 1) for share in points.values()],
+        "text": words,
+        "textposition": ["bottom right", *["bottom left"] * (len(told) - 1)],
+        "textfont": {"color": "$text-1" if known else "$surface-pane"},
+        "hovertext": told,
+        "hoverinfo": "text",
+    }
 
 
 def _bin(at: str, window: Window) -> Func:

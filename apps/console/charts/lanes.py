@@ -62,6 +62,11 @@ class Window:
         """How long it is."""
         return max(1.0, (self.end - self.start).total_seconds())
 
+    @property
+    def edge(self) -> datetime:
+        """How far a bar reaches that is still going on: nobody has seen the future."""
+        return min(self.end, self.now) if self.now else self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Strip:
@@ -105,7 +110,7 @@ def stacked(lanes: Sequence[Lane], window: Window) -> list[Strip]:
     strips: list[Strip] = []
     top = 0
     for place, lane in enumerate(lanes, start=1):
-        bars = [(bar, 0) for bar in lane.bars] if lane.band else packed(lane.bars, window.end)
+        bars = [(bar, 0) for bar in lane.bars] if lane.band else packed(lane.bars, window.edge)
         strips.append(Strip(lane, "y" if place == 1 else f"y{place}", bars, top))
         top += strips[-1].height
     return strips

@@ -17,6 +17,7 @@ from apps.console.panels.spoken import said
 from apps.core.text import visible
 from apps.detection.models import Alert
 from apps.fleet.models import Host
+from apps.incidents.models import StatusChange
 from apps.incidents.selectors import alerts, story
 from apps.response.models import ContainmentOrder
 from apps.telemetry.models import Connection, GpuSample, Process, ToolCall
@@ -30,8 +31,8 @@ MANY = 2_000  # things in one lane; above that they are counted and not drawn on
 
 def figure(case: Case, *, host: int | None, window: str) -> dict[str, Any]:
     """`data`, `layout` and `table` for the host (that of the key alert, if none is named) and the window."""
-    place = _host(case, host)
-    stretch = _window(case, window)
+    place = key_host(case, host)
+    stretch = window_of(case, window)
     lanes = [lane for lane in _lanes(case, place, stretch) if lane]
     drawing = drawn(lanes, stretch, links=_links(case))
     return drawing | {"table": table(lanes)}
@@ -159,13 +160,21 @@ def _people(case: Case, window: Window) -> Lane:
             lane.marks.append(Mark(at, "circle", "$origin-operator", words, hover, words))
 
     for change in story.history(case.incident):
-        if change.field in ("owner", "status", "level", "verdict") and change.before != change.after:
-            add(change.at, f"{change.by}: {change.field} {change.after or 'none'}")
+        if (words := _did(change)) and change.before != change.after:
+            add(change.at, f"{change.by} {words}")
     for note in story.annotations(case.incident):
         add(note.at, f"{note.by.shown} noted")
     for order in ContainmentOrder.objects.filter(incident=case.incident).select_related("by"):
-        add(order.requested_at, f"{order.by.shown}: {order.get_action_display()} {order.number}")
+        add(order.requested_at, f"{order.get_action_display()} {order.number}, {order.by.shown}")
     return lane
+
+
+def _did(change: StatusChange) -> str:
+    """An act of triage in words; who has it and why it was closed are told by the act itself."""
+    if change.field == "level":
+        return f"set {change.after}"
+    acts = {"taken": "took", "new": "gave back", "closed": "closed"}
+    return acts.get(change.after, "") if change.field == "status" else ""
 
 
 def windows(case: Case) -> list[tuple[str, str]]:
@@ -175,13 +184,15 @@ def windows(case: Case) -> list[tuple[str, str]]:
     return [(name, word) for name, word in WINDOWS if there.get(name, True)]
 
 
-def _host(case: Case, wanted: int | None) -> Host | None:
+def key_host(case: Case, wanted: int | None) -> Host | None:
+    """The host whose lanes are drawn: the one asked for, if it is in the incident; else the key alert's."""
     mine = {row.pk: row for row in case.hosts}
     first = case.join.alert.host if case.join.alert else None
     return mine.get(wanted or 0) or first or next(iter(mine.values()), None)
 
 
-def _window(case: Case, name: str) -> Window:
+def window_of(case: Case, name: str) -> Window:
+    """The stretch of that name around the join."""
     found = case.join
     anchor = found.facts[0].at if found.facts else case.incident.first_alert_at
     call = found.attribution.tool_call if found.attribution else None

@@ -140,4 +140,4 @@ def _marks(strip: Strip) -> list[Trace]:
 def _milliseconds(bar: Bar, window: Window) -> float:
     """The length that is drawn; what took no time at all is still to be seen."""
     least = window.seconds * 1000 / 400
-    return max(least, ((bar.end or window.end) - bar.start).total_seconds() * 1000)
+    return max(least, ((bar.end or window.edge) - bar.start).total_seconds() * 1000)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.console.charts.mini import mini
 from apps.console.panels import log, orders
 from apps.console.panels.case import Case
 from apps.console.panels.spoken import spoken
@@ -156,6 +157,7 @@ PANELS: dict[str, Callable[[Case], Context]] = {
     "history": history,
     "ladder": ladder,
 }
+FRAGMENTS = PANELS | {"mini": mini}  # what the page does not show but the peek asks for
 TABS = {
     "evidence": ("Evidence", "texts"),
     "tree": ("Processes", "tree"),
@@ -243,7 +245,11 @@ def _call_text(call: ToolCall, *, open: bool) -> Context:
             "id": f"c{call.pk}",
             "open": open,
         }
-    return _text(name, call.name, call.arguments, f"c{call.pk}", open=open)
+    words = spoken(call.arguments)
+    whole = words == call.arguments or words.endswith(" …")  # not a command alone: shown as it came
+    shown = call.arguments if whole else words
+    note = call.name if whole else f"{call.name}, its command"
+    return _text(name, note, call.arguments, f"c{call.pk}", open=open) | {"text": shown}
 
 
 def _text(title: str, note: str, text: Any, ident: str, *, open: bool = False) -> Context:

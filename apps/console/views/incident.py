@@ -46,9 +46,9 @@ def incident_peek(request: Signed, pk: int) -> HttpResponse:
 def incident_panel(request: Signed, pk: int, name: str) -> HttpResponse:
     """One fragment, as it is now."""
     case = Case(incident_or_404(request, pk))
-    if name not in panels.PANELS:
+    if name not in panels.FRAGMENTS:
         raise Http404
-    context = {"incident": case.incident} | panels.PANELS[name](case)
+    context = {"incident": case.incident} | panels.FRAGMENTS[name](case)
     return render(request, f"console/incident/_{name}.html", context)
 
 

@@ -82,8 +82,12 @@ const due = new Set();
 const ready = new Map();
 
 function ring(topic) {
-  document.querySelectorAll(`[data-topic~="${CSS.escape(topic)}"]`).forEach((panel) => due.add(panel.id));
-  refresh();
+  let now = false;
+  document.querySelectorAll(`[data-topic~="${CSS.escape(topic)}"]`).forEach((panel) => {
+    due.add(panel.id);
+    now ||= !("later" in panel.dataset); // figures about rows let the rows go first
+  });
+  if (now) refresh();
 }
 
 function refresh() {

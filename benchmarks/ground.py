@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sentinel.stack.postgres import Postgres
+from sentinel.stack.postgres import SERVICES, Postgres
 
 NOBODY = "redis://127.0.0.1:1/0"  # nothing answers here: what is measured must not need a broker
 
@@ -34,6 +34,9 @@ def ground() -> Iterator[Path]:
         django.setup()
         call_command("migrate", verbosity=0)
         call_command("createcachetable", verbosity=0)
+        from sentinel.stack.rights import grant
+
+        grant(SERVICES)
         yield home
     finally:
         postgres.stop()

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit import services as audit
+from apps.core.bulk import rows
 from apps.core.text import storable, typable
 from apps.feed import services as feed
 from apps.fleet.models import TrainingRun
@@ -20,6 +21,8 @@ from apps.response.choices import Action, Stage
 from apps.response.models import ContainmentOrder, OrderTarget
 from apps.response.news import order_subject, topics_of
 from apps.response.signing import canonical, sign_order
+
+IDS = "SELECT nextval(pg_get_serial_sequence('response_ordertarget', 'id')) FROM generate_series(1, %s)"
 
 
 class OrderRefusedError(Exception):
@@ -113,9 +116,11 @@ def _same(order: ContainmentOrder, *, run: TrainingRun, action: str, by: User) -
 
 
 def _address(order: ContainmentOrder, aims: list[Target], *, now: datetime) -> list[OrderTarget]:
-    """One row a host. The signed text holds the row's own id, so it is written right after the row."""
-    targets = OrderTarget.objects.bulk_create(
+    """One row a host. The signed text holds the row's own id, so ids are drawn before there are rows."""
+    ids = rows(IDS, [len(aims)])
+    targets = [
         OrderTarget(
+            pk=pk,
             order=order,
             host=aim.host,
             agent=aim.agent,
@@ -124,14 +129,13 @@ def _address(order: ContainmentOrder, aims: list[Target], *, now: datetime) -> l
             stage_at=now,
             detail="" if aim.agent else "No host agent takes orders on this host.",
         )
-        for aim in aims
-    )
+        for (pk,), aim in zip(ids, aims, strict=True)
+    ]
     for target, aim in zip(targets, aims, strict=True):
         if aim.agent:
             target.payload = canonical(_payload(order, target, aim))
             target.signature = sign_order(target.payload)
-    OrderTarget.objects.bulk_update(targets, ["payload", "signature"], batch_size=500)
-    return targets
+    return OrderTarget.objects.bulk_create(targets)
 
 
 def _payload(order: ContainmentOrder, target: OrderTarget, aim: Target) -> dict[str, object]:

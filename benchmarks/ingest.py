@@ -80,7 +80,8 @@ def worker() -> Iterator[None]:
     """Celery as the stack starts it."""
     arguments = ["-A", "sentinel", "worker", "-c", str(WRITERS), "--without-gossip", "--without-mingle"]
     command = [sys.executable, "-m", "celery", *arguments, "--loglevel", "ERROR"]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"SENTINEL_LOG_LEVEL": "ERROR"})
+    env = os.environ | {"SENTINEL_LOG_LEVEL": "ERROR"}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -334,7 +335,7 @@ def report(
     figures: list[Figures], acks: list[tuple[int, float, float, float]], rung: list[float], seconds: float
 ) -> None:
     lines = [
-        f"`python -m benchmarks.ingest {seconds:g}` on {os.cpu_count()} cores, load generator included",
+        f"{seconds:g} seconds of load a case, the generator on the same cores",
         "",
         "| alerts | batch | committed, correlated, visible /s | limit /s | ratio | accepted /s |",
         "|---|---|---|---|---|---|",

@@ -12,7 +12,7 @@ from apps.incidents.selectors import story
 from apps.telemetry.models import GpuSample
 
 CALLS = 120
-ALERTS = 40
+APART = 2.5  # per cent of the width between two alerts that are drawn
 TALL = 100
 
 
@@ -40,10 +40,20 @@ def mini(case: Case) -> dict[str, Any]:
             for call in calls
             if call.started_at >= window.start
         ],
-        "alerts": [Tick(_share(row.occurred_at, window), row.level) for row in shown[:ALERTS]],
+        "alerts": _apart([Tick(_share(row.occurred_at, window), row.level) for row in shown]),
+        "alert_count": len(shown),
         "link": _share(call.at, window) if call else None,
         "gpus": _areas(case, window),
     }
+
+
+def _apart(ticks: list[Tick]) -> list[Tick]:
+    """Those that do not stand on each other; the first of a crowd speaks for it."""
+    kept: list[Tick] = []
+    for tick in sorted(ticks, key=lambda tick: tick.at):
+        if not kept or tick.at - kept[-1].at >= APART:
+            kept.append(tick)
+    return kept
 
 
 def _areas(case: Case, window: Window) -> list[dict[str, str]]:

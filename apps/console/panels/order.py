@@ -73,7 +73,7 @@ def verdict(order: ContainmentOrder, targets: list[OrderTarget]) -> Context:
         return {
             "tone": "ok",
             "lead": f"{done}.",
-            "rest": f"{len(targets)} of {len(targets)} hosts",
+            "rest": f"{len(targets)} of {len(targets)} {_hosts(len(targets))}",
             "says": says,
         }
     worst = open_stages[0]
@@ -144,7 +144,8 @@ def _beats(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt]
     beats: list[Context] = []
     for place, stage in enumerate(steps):
         if stage in at:
-            beats.append({"kind": "", "text": f"+{at[stage]:,}"})
+            unit = " ms" if stage == reached[0] else ""
+            beats.append({"kind": "", "text": f"+{at[stage]:,}{unit}"})
         elif any(steps.index(later) > place for later in reached):
             beats.append({"kind": "", "text": "passed"})
         elif target.stage in LOUD or target.stage in OPEN:
@@ -186,16 +187,14 @@ def _probes(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt
 def _probe(found: Any, words: str) -> Context:
     if not isinstance(found, dict) or "ok" not in found:
         return {"kind": "none", "text": "no data"}
+    detail = str(found.get("detail") or "")
     if found["ok"]:
-        return {"kind": "ok", "text": str(found.get("detail") or words)}
-    return {
-        "kind": "no" if found["ok"] is False else "none",
-        "text": str(found.get("detail") or "not confirmed"),
-    }
+        return {"kind": "ok", "text": words, "title": detail}
+    kind = "no" if found["ok"] is False else "none"
+    return {"kind": kind, "text": detail or "not confirmed", "title": detail}
 
 
 def _watch_seconds(target: OrderTarget, respawn: Any) -> int:
-
     try:
         return int(json.loads(target.payload)["respawn_watch_s"])
     except (ValueError, KeyError, TypeError):

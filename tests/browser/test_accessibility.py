@@ -10,7 +10,8 @@ from tests.browser.conftest import Place, SignIn
 
 PAGES = [
     "/", "/runs/", "/runs/1/", "/fleet/", "/orders/", "/rules/", "/audit/", "/people/",
-    "/settings/", "/search/?q=drill", "/no-such-page/",
+    "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/2fa/webauthn/",
+    "/accounts/password/change/", "/accounts/2fa/totp/activate/", "/no-such-page/",
 ]  # fmt: skip
 
 
@@ -20,10 +21,10 @@ def violations(page: Page) -> list[str]:
     return [f"{page.url} {one['id']}: {one['help']} at {one['nodes'][0]['html'][:160]}" for one in found]
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_no_page_has_a_violation(place: Place, sign_in: SignIn, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "width"), [("dark", 1440), ("light", 1440), ("dark", 390)])
+def test_no_page_has_a_violation(place: Place, sign_in: SignIn, theme: str, width: int) -> None:
     pages = [*PAGES, f"/incidents/{place.drill_incident()}/"]
-    page = sign_in("admin", theme=theme)
+    page = sign_in("admin", theme=theme, width=width)
     found = []
     for path in pages:
         page.goto(place.address + path)
@@ -53,6 +54,14 @@ def test_no_dialog_has_a_violation(place: Place, sign_in: SignIn, theme: str) ->
     page.get_by_role("dialog").wait_for()
     found += violations(page)
     assert found == []
+
+
+def test_the_peek_of_a_phone_has_no_violation(place: Place, sign_in: SignIn) -> None:
+    place.drill_incident()
+    page = sign_in("ana", width=390, height=844)
+    page.locator(".row[data-id]").first.get_by_role("link").click()
+    page.locator("#peek .minibox svg").wait_for()
+    assert violations(page) == []
 
 
 def test_the_sign_in_page_has_no_violation(browser: object, place: Place) -> None:

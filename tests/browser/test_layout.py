@@ -1,0 +1,179 @@
+"""Every page at three widths: nothing is cut off, nothing covers anything, and a phone can do the work."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Place, SignIn
+from tests.stack.running import until
+
+PAGES = [
+    "/", "/runs/", "/runs/1/", "/fleet/", "/fleet/1/", "/orders/", "/rules/", "/audit/", "/people/",
+    "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/password/change/", "/no-such-page/",
+]  # fmt: skip
+SIZES = {390: 844, 1024: 768, 1440: 900}
+SIDEWAYS = """() => [document.documentElement, document.querySelector("main")]
+  .map((item) => item ? item.scrollWidth - item.clientWidth : 0)"""
+BARS = """() => [...document.querySelectorAll("#lanes .barlayer .trace .point path")]
+  .map((bar) => bar.getBoundingClientRect()).filter((box) => box.width)
+  .map(({ left, right, top, bottom }) =>
+    ({ left, right, top: Math.round(top), bottom: Math.round(bottom) }))"""
+
+
+def drawn(page: Page, address: str) -> None:
+    """The page with its figure."""
+    page.goto(address)
+    page.locator("#lanes .main-svg").first.wait_for()
+    page.locator("#lanes .barlayer .point").first.wait_for(state="attached")
+
+
+def joined_call(place: Place) -> None:
+    """The drill has come as far as an incident that a tool call is joined to."""
+    ask = (
+        "from apps.attribution.models import Attribution\n"
+        "print(Attribution.objects.filter(tool_call__isnull=False).count())"
+    )
+    until(lambda: int(place.manage(ask)), seconds=90)
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_no_page_scrolls_sideways(place: Place, sign_in: SignIn, width: int) -> None:
+    pages = [*PAGES, f"/incidents/{place.drill_incident()}/"]
+    page = sign_in("admin", width=width, height=SIZES[width])
+    found = {}
+    for path in pages:
+        page.goto(place.address + path)
+        page.wait_for_load_state("networkidle")
+        if any(too_wide := page.evaluate(SIDEWAYS)):
+            found[path] = too_wide
+    assert found == {}
+
+
+def test_on_a_phone_a_row_opens_on_a_page_of_its_own_with_take(place: Place, sign_in: SignIn) -> None:
+    place.drill_incident()
+    page = sign_in("jonas", width=390, height=844)
+    row = page.locator(".row[data-id]").first
+    title = row.get_by_role("link").inner_text()
+    row.get_by_role("link").click()
+    peek = page.locator("#peek")
+    expect(peek.get_by_role("heading", level=2)).to_have_text(title)
+    expect(page.locator(".queue")).to_have_attribute("inert", "")
+    take = peek.get_by_role("button", name="Take")
+    expect(take).to_be_in_viewport()
+    assert (take.bounding_box() or {})["width"] > 300
+    take.click()
+    expect(peek.get_by_role("button", name="Give back")).to_be_visible()
+    peek.get_by_role("button", name="Back to the queue").click()
+    expect(peek).to_be_hidden()
+    expect(page.locator(".row[data-id]", has_text=title).first.locator(".avatar")).to_have_attribute(
+        "title", "Jonas"
+    )
+
+
+def test_a_figure_wider_than_a_phone_scrolls_in_its_own_box_beside_its_names(
+    place: Place, sign_in: SignIn
+) -> None:
+    incident = place.drill_incident()
+    joined_call(place)
+    page = sign_in("mei", width=390, height=844)
+    drawn(page, f"{place.address}/incidents/{incident}/")
+    box = page.locator(".plotscroll")
+    sizes = box.evaluate("(item) => [item.scrollWidth, item.clientWidth, item.scrollLeft]")
+    assert sizes[0] > 700
+    assert sizes[1] < 390
+    assert sizes[2] > 0, "it opens at what happened, not at the empty beginning"
+    names = page.locator(".lanenames")
+    before = names.bounding_box()
+    box.evaluate("(item) => { item.scrollLeft = item.scrollWidth; }")
+    assert names.bounding_box() == before
+
+
+def test_no_bar_of_a_figure_covers_another(place: Place, sign_in: SignIn) -> None:
+    incident = place.drill_incident()
+    joined_call(place)
+    page = sign_in("mei")
+    drawn(page, f"{place.address}/incidents/{incident}/")
+    bars: list[dict[str, Any]] = page.evaluate(BARS)
+    assert len(bars) > 5
+    rows: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for bar in bars:
+        rows.setdefault((bar["top"], bar["bottom"]), []).append((bar["left"], bar["right"]))
+    spans = sorted(rows)
+    assert all(low_bottom <= high_top for (_, low_bottom), (high_top, _) in pairwise(spans)), spans
+    for stretches in rows.values():  # the shortest are drawn wider than they were: 1/400 of the window
+        assert all(end - start < 4 for (_, end), (start, _) in pairwise(sorted(stretches)))
+
+
+def test_a_runs_figure_begins_with_the_run(place: Place, sign_in: SignIn) -> None:
+    place.drill_incident()
+    page = sign_in("mei", width=390, height=844)
+    drawn(page, f"{place.address}/runs/1/")
+    plot = page.locator("#lanes").bounding_box()
+    assert plot
+    first = min(bar["left"] for bar in page.evaluate(BARS))
+    assert (first - plot["x"]) / plot["width"] < 0.4
+
+
+def test_on_a_phone_the_log_shows_what_the_calls_asked_for(place: Place, sign_in: SignIn) -> None:
+    place.drill_incident()
+    page = sign_in("mei", width=390, height=844)
+    page.goto(f"{place.address}/runs/1/")
+    calls = page.locator(".calls code")
+    calls.first.wait_for()
+    for call in calls.all()[:5]:
+        assert (call.bounding_box() or {})["width"] > 250
+        assert len(call.inner_text()) > 4
+        assert "command" not in call.inner_text()
+    cut = [call for call in calls.all() if call.evaluate("(item) => item.scrollWidth > item.clientWidth")]
+    assert cut == []
+
+
+@pytest.mark.parametrize("width", [390, 1024])
+def test_the_docked_ladder_stands_under_the_page_and_not_over_it(
+    place: Place, sign_in: SignIn, width: int
+) -> None:
+    page = sign_in("ana", width=width, height=SIZES[width])
+    page.goto(f"{place.address}/incidents/{place.drill_incident()}/")
+    ladder, main = page.locator("aside > .contain").bounding_box(), page.locator("main").bounding_box()
+    assert ladder
+    assert main
+    assert main["y"] + main["height"] <= ladder["y"] + 1
+    pause, kill = page.locator("#act-pause").bounding_box(), page.locator("#act-kill").bounding_box()
+    assert pause
+    assert kill
+    assert kill["x"] - (pause["x"] + pause["width"]) >= 24
+    for rung in (pause, kill):
+        assert ladder["y"] <= rung["y"]
+        assert rung["y"] + rung["height"] <= ladder["y"] + ladder["height"]
+
+
+def test_on_a_phone_a_role_can_be_read_and_changed(place: Place, sign_in: SignIn) -> None:
+    page = sign_in("admin", width=390, height=844)
+    page.goto(f"{place.address}/people/")
+    role = page.get_by_role("combobox", name="Role of jonas")
+    assert role.evaluate("(item) => item.clientWidth") > 100
+    role.select_option("auditor")
+    page.get_by_role("button", name="Change the role of jonas").click()
+    expect(page.get_by_role("combobox", name="Role of jonas")).to_have_value("auditor")
+    page.get_by_role("combobox", name="Role of jonas").select_option("responder")
+    page.get_by_role("button", name="Change the role of jonas").click()
+
+
+def test_what_stands_before_signing_in_speaks_as_the_console_does(place: Place, sign_in: SignIn) -> None:
+    page = sign_in("mei", width=390, height=844)
+    heads = {
+        "/accounts/2fa/": "Second factor",
+        "/accounts/2fa/webauthn/": "Passkeys and security keys",
+        "/accounts/2fa/totp/activate/": "Confirm it is you",
+        "/accounts/password/change/": "Password",
+    }
+    for path, head in heads.items():
+        page.goto(place.address + path)
+        expect(page.get_by_role("heading", level=1)).to_have_text(head)
+    page.goto(f"{place.address}/accounts/2fa/totp/activate/")
+    page.locator("input[name=password]").fill("a-long-enough-phrase")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Set up an authenticator app")
+    assert page.locator("#authenticator_secret").input_value()

@@ -150,7 +150,12 @@ class OrderPayload(TypedDict):
     reason: str
     by: str
     drill: bool
-    play: NotRequired[Play]  # with the action DRILL
+
+
+class DrillPayload(OrderPayload):
+    """An order with the action DRILL."""
+
+    play: Play
 
 
 class Signed(TypedDict):

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "apps.attribution",
     "apps.incidents",
     "apps.response",
+    "apps.drills",
     "apps.gateway",
     "apps.console",
 ]

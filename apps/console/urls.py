@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from apps.console.views import (
     audit,
+    drill,
     fleet,
     health,
     incident,
@@ -38,6 +39,8 @@ urlpatterns: list[URLPattern] = [
     path("fleet/panel/<slug:name>/", fleet.hosts_panel, name="hosts_panel"),
     path("fleet/offer/", fleet.host_offer, name="host_offer"),
     path("fleet/<int:pk>/revoke/", fleet.host_revoke, name="host_revoke"),
+    path("fleet/<int:pk>/drill/", drill.host_drill, name="host_drill"),
+    path("fleet/<int:pk>/drill/start/", drill.host_drill_start, name="host_drill_start"),
     path("orders/", orders.orders_page, name="orders"),
     path("orders/<int:pk>/", orders.order_page, name="order"),
     path("orders/<int:pk>/panel/", orders.order_panel, name="order_panel"),

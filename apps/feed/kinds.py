@@ -12,5 +12,6 @@ KINDS: dict[str, str] = {
     "host.changed": "a host enrolled, went late or came back",
     "order.issued": "an order was issued",
     "order.moved": "a host's part of an order moved",
+    "drill.moved": "a drill was asked for, started, ended or was refused",
     "batch.dead": "a batch could not be worked off",
 }

@@ -4,6 +4,7 @@
 #   curl -fsS SERVER/agent/v1/install | SENTINEL_ENROL_TOKEN=... sh
 #
 # Options (after `sh -s --`): --server URL  --token T  --prefix DIR  --state DIR  --ca-file FILE  --no-start
+#   --allow-drills: people may start a drill on this host from the server
 # Needs Python 3.11, 3.12 or 3.13 and nothing else; SENTINEL_PYTHON names one that is not on PATH.
 # Everything happens in a function that the last line calls, so half a download does nothing.
 set -eu
@@ -15,7 +16,7 @@ options() {
     server=@SERVER@
     token=${SENTINEL_ENROL_TOKEN:-}
     unset SENTINEL_ENROL_TOKEN # nothing started from here inherits it by accident
-    ca_file='' start=yes
+    ca_file='' start=yes drills=
     if [ "$(id -u)" = 0 ]; then
         prefix=/opt/sentinel-hostagent state=/var/lib/sentinel-hostagent
     else
@@ -24,6 +25,7 @@ options() {
     while [ $# -gt 0 ]; do
         case $1 in
             --no-start) start=no; shift; continue ;;
+            --allow-drills) drills=yes; shift; continue ;;
             --server | --token | --prefix | --state | --ca-file) [ $# -gt 1 ] || fail "$1 needs a value" ;;
             *) fail "unknown option $1" ;;
         esac
@@ -147,7 +149,7 @@ enrol() {
         return
     fi
     SENTINEL_ENROL_TOKEN=$token "$prefix/bin/sentinel-hostagent" enrol --state "$state" --server "$server" \
-        ${ca_file:+--ca-file "$ca_file"} || fail "the host was not enrolled"
+        ${ca_file:+--ca-file "$ca_file"} ${drills:+--allow-drills} || fail "the host was not enrolled"
 }
 
 start_it() {

@@ -1,25 +1,43 @@
 """`POST /agent/v1/receipts`: what a host signed about its orders; answered when it is committed."""
 
 import json
+import re
 from dataclasses import asdict
 from typing import Any, cast
 
+from apps.drills.services import receive as receive_drill
 from apps.fleet.models import HostAgent
 from apps.gateway.auth import RefusedError
 from apps.response.services import receive_all
+from apps.response.services.receiving import Taken
 from hostagent.protocol import Signed
 
 MOST_RECEIPTS = 200
+ABOUT_A_DRILL = re.compile(r'\s*\{\s*"order_id"\s*:\s*-')  # orders about runs are numbered from 1 on
 
 
 def answer(agent: HostAgent, body: bytes) -> tuple[int, dict[str, Any]]:
     """200 when everything that can be taken is committed; 422 when nothing in the list could be."""
     given = signed_texts(body)
-    taken = receive_all(agent, [(one["payload"], one["signature"]) for one in given])
+    taken = _taken(agent, [(one["payload"], one["signature"]) for one in given])
     results = [asdict(one) for one in taken]
     if taken and all(one.result == "refused" for one in taken):
         return 422, {"error": "refused", "detail": taken[0].detail, "results": results}
     return 200, {"results": results}
+
+
+def _taken(agent: HostAgent, given: list[tuple[str, str]]) -> list[Taken]:
+    """Receipts about runs in one transaction, as ever; those about drills each by itself, afterwards.
+
+    Which is which is only a matter of who reads it: each reader believes nothing but the signature.
+    """
+    drills = {place for place, (text, _) in enumerate(given) if ABOUT_A_DRILL.match(text)}
+    about_runs = iter(receive_all(agent, [one for place, one in enumerate(given) if place not in drills]))
+    runs = {place: next(about_runs) for place in range(len(given)) if place not in drills}
+    return [
+        runs[place] if place in runs else Taken(*receive_drill(agent, *one))
+        for place, one in enumerate(given)
+    ]
 
 
 def signed_texts(body: bytes) -> list[Signed]:

@@ -15,10 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from hostagent import runs
 from hostagent.config import State
-from hostagent.protocol import OrderPayload, Stage
+from hostagent.protocol import DrillPayload, OrderPayload, Stage
 from hostagent.receipts import Receipts
 from hostagent.runs import Run
 
@@ -28,8 +29,8 @@ DRILLS = ("rome",)
 STAGED_S = 30.0  # within which a drill's run stands; keys for its sshd are made first
 LOOK_S = 0.1
 NOT_ALLOWED = (
-    "this host does not allow drills: start its host agent with `run --allow-drills`, "
-    "or enrol it with `enrol --allow-drills`"
+    "this host does not allow drills; whoever looks after it can: start its host agent with"
+    " `run --allow-drills`, or enrol it with `enrol --allow-drills`"
 )
 
 
@@ -63,10 +64,10 @@ class Stagehand:
 
     def _play(self, order: OrderPayload, report: Callable[..., None]) -> None:
         report("DELIVERED")
-        play = order.get("play")
+        play = cast(DrillPayload, order)["play"]  # it was parsed as one
         if not self._allowed:
             return report("REFUSED", NOT_ALLOWED)
-        if play is None or play["name"] not in DRILLS:
+        if play["name"] not in DRILLS:
             return report("REFUSED", "this host agent knows no such drill")
         if not self._one.acquire(blocking=False):
             return report("REFUSED", "a drill that was asked for is running on this host already")

@@ -34,6 +34,8 @@ CONSOLE: dict[str, Right | None] = {
     "hosts_panel": Right.VIEW,
     "host_offer": Right.ENROL,
     "host_revoke": Right.ENROL,
+    "host_drill": Right.VIEW,
+    "host_drill_start": Right.DRILL,
     "orders": Right.VIEW,
     "order": Right.VIEW,
     "order_panel": Right.VIEW,

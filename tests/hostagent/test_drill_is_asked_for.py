@@ -1,4 +1,4 @@
-"""A drill that the server asks for: signed, once, in time, where the host allows it, never in a stop's way."""
+"""A drill that the server asks for: signed, once, in time, where a host allows it, never in a stop's way."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Drills that a person asks a host to play: signed like an order, answered by receipts, marked everywhere."""

@@ -176,11 +176,8 @@ def _probes(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt
             "watch_for": seconds,
         }
         return [*probes, watch]
-    quiet = (
-        f"{respawn.get('seconds')} s quiet"
-        if respawn and respawn.get("seconds") is not None
-        else "respawn watch"
-    )
+    watched = respawn.get("seconds") if respawn else None
+    quiet = f"{watched:.1f} s quiet" if isinstance(watched, int | float) else "respawn watch"
     return [*probes, _probe(respawn, quiet)]
 
 

@@ -1,7 +1,7 @@
 """Detect: what rules say of the stored facts, and what hosts raised themselves, becomes alerts-to-be."""
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -11,9 +11,10 @@ import msgspec
 
 from apps.core.jsontext import json_text
 from apps.core.text import storable
+from apps.detection import engine
 from apps.detection.choices import Level
-from apps.detection.engine import examine_many
 from apps.detection.facts import CommandFact, Fact, ProcessFact, SocketFact
+from apps.detection.facts import Finding as Held
 from apps.detection.services import AlertKey, AlertRow, HostRule, KnownRule, know_rules
 from apps.fleet.models import TrainingRun
 from apps.gateway import records
@@ -30,6 +31,9 @@ GRACE = timedelta(seconds=5)  # a run that has just ended may still be tidying u
 GAP = HostRule("telemetry-gap", "Telemetry was lost", "coverage", Level.MEDIUM, "", source="sentinel")
 MISSING = HostRule(
     "batches-missing", "Batches never arrived", "coverage", Level.HIGH, "T1070", source="sentinel"
+)
+FAILED = HostRule(
+    "rule-failed", "A detection rule failed", "coverage", Level.MEDIUM, "T1562", source="sentinel"
 )
 COMMAND_KEYS = ("command", "cmd", "code", "script", "input", "commands", "args", "arguments", "keystrokes")
 _SLUG = re.compile(r"[^a-z0-9._-]+")
@@ -76,11 +80,13 @@ class Found:
 
 def detect(lot: Lot, kept: Kept) -> Found:
     """Everything in the lot that an alert has to be raised for."""
-    ours = [*_of_processes(kept), *_of_sockets(kept), *_of_commands(kept)]
-    theirs = [*_of_gaps(lot), *_of_missing(kept), *_of_hosts(lot, kept)]
+    failures: list[Finding] = []
+    ours = [*_of_processes(kept, failures), *_of_sockets(kept, failures), *_of_commands(kept, failures)]
+    theirs = [*_of_gaps(lot), *_of_missing(kept), *_of_hosts(lot, kept), *failures]
     told = {rule.slug: rule for rule in (_host_rule(item.record) for item in lot.of(records.HostAlert))}
     told |= {GAP.slug: GAP} if lot.of(records.Gap) else {}
     told |= {MISSING.slug: MISSING} if kept.missing else {}
+    told |= {FAILED.slug: FAILED} if failures else {}
     rules = know_rules({finding.slug for finding in ours}, told.values()) if ours or told else {}
     in_order = sorted([*ours, *theirs], key=lambda finding: (finding.item.batch.id, finding.item.position))
     return gather(in_order, rules)
@@ -124,9 +130,23 @@ def gather(findings: Iterable[Finding], rules: dict[str, KnownRule]) -> Found:
 # -- rules of ours -------------------------------------------------------------------------------
 
 
-def _of_processes(kept: Kept) -> Iterator[Finding]:
+def _examined(
+    facts: Sequence[Fact], items: Sequence[Item], failures: list[Finding]
+) -> list[tuple[int, Held]]:
+    """What the rules say; one that fails is told once for each record, since it may have missed something."""
+    errors: list[tuple[int, str, str]] = []
+    found = engine.examine_many(facts, errors=errors)
+    by_place: dict[int, dict[str, str]] = {}
+    for place, rule, failure in errors:
+        by_place.setdefault(place, {})[rule] = failure
+    for place, rules in by_place.items():
+        failures.append(Finding(items[place], FAILED.slug, None, None, None, {"rules": rules}))
+    return found
+
+
+def _of_processes(kept: Kept, failures: list[Finding]) -> Iterator[Finding]:
     facts = [_process_fact(seen, kept) for seen in kept.processes]
-    for place, finding in examine_many(facts):
+    for place, finding in _examined(facts, [seen.item for seen in kept.processes], failures):
         seen = kept.processes[place]
         run = kept.book.by_id.get(seen.row.run_id or 0)
         yield Finding(seen.item, finding.rule, run, seen.id, None, finding.detail)
@@ -149,12 +169,12 @@ def _process_fact(seen: SeenProcess, kept: Kept) -> ProcessFact:
     )
 
 
-def _of_sockets(kept: Kept) -> Iterator[Finding]:
+def _of_sockets(kept: Kept, failures: list[Finding]) -> Iterator[Finding]:
     seen = [one for one in kept.sockets if one.process_id is not None]
     if not seen:
         return
     found: list[Finding] = []
-    for place, finding in examine_many(_socket_facts(seen)):
+    for place, finding in _examined(_socket_facts(seen), [one.item for one in seen], failures):
         one = seen[place]
         run = kept.book.by_id.get(one.run_id or 0)
         found.append(Finding(one.item, finding.rule, run, one.process_id, one.id, finding.detail))
@@ -188,16 +208,17 @@ def _socket_facts(seen: list[SeenSocket]) -> list[Fact]:
     return facts
 
 
-def _of_commands(kept: Kept) -> Iterator[Finding]:
+def _of_commands(kept: Kept, failures: list[Finding]) -> Iterator[Finding]:
     """What tool calls asked for. Each is looked at once: when its text first became known."""
-    asked = [(call, text) for call in kept.calls if call.item is not None and (text := _asked(call))]
-    facts = [CommandFact(text=text, tool=call.seen.tool) for call, text in asked]
-    for place, finding in examine_many(facts):
-        call = asked[place][0]
+    asked = [
+        (call, call.item, text) for call in kept.calls if call.item is not None and (text := _asked(call))
+    ]
+    facts = [CommandFact(text=text, tool=call.seen.tool) for call, _, text in asked]
+    for place, finding in _examined(facts, [item for _, item, _ in asked], failures):
+        call, item, _ = asked[place]
         run = kept.book.by_id.get(call.run_id or 0)
         detail = {**finding.detail, "tool_call": call.id, "tool": call.seen.tool}
-        assert call.item is not None  # noqa: S101 - filtered above
-        yield Finding(call.item, finding.rule, run, None, None, detail, call_id=call.id)
+        yield Finding(item, finding.rule, run, None, None, detail, call_id=call.id)
 
 
 def _asked(call: SeenCall) -> str:

@@ -61,7 +61,7 @@ class Web:
             "--host", "127.0.0.1", "--port", str(self.port),
             "--ws", "websockets-sansio", "--ws-per-message-deflate", "false",
             "--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning",
-            "--timeout-graceful-shutdown", "3",
+            "--timeout-graceful-shutdown", "3", "--timeout-keep-alive", "30",
         ]  # fmt: skip
         self.process = subprocess.Popen(command, cwd=ROOT, env=env)
         deadline = time.monotonic() + 30

@@ -65,6 +65,8 @@ class Programs:
         address = ["--host", self.options.bind, "--port", str(self.options.port)]
         sockets = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
         limits = ["--ws-max-size", str(MAX_SOCKET_MESSAGE), "--timeout-graceful-shutdown", "3"]
+        # A host agent asks for orders every 15 s: an order must not find its connection closed.
+        limits += ["--timeout-keep-alive", "30"]
         quiet = ["--no-access-log", "--no-server-header", *forwarded]
         return self.child("web", "uvicorn", "sentinel.asgi:application", *address, *sockets, *limits, *quiet)
 

@@ -1,6 +1,7 @@
 """What a host signs about a drill moves it on; what it did not sign, or about another, moves nothing."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,14 @@ def test_at_the_door_orders_about_runs_go_first() -> None:
     assert [row["payload"] for row in listed] == [target.payload]
     send(one, one.receipt(target, "DELIVERED"))
     assert orders.answer(one.agent, b"")[1]["orders"][0]["payload"] == drill.payload
+
+
+def test_a_stop_at_the_door_costs_no_question_about_drills(django_assert_num_queries: Any) -> None:
+    one = machine()
+    asked(one)
+    order(run(one), person(name="jo"))
+    with django_assert_num_queries(1):
+        orders.answer(one.agent, b"")
 
 
 def test_receipts_about_both_come_in_one_list_and_are_answered_in_its_order() -> None:

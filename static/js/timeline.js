@@ -75,15 +75,20 @@ function scale(range, width) {
   return { from, to, px: (moment) => ((moment - from) / (to - from)) * width, least: (to - from) / 400 };
 }
 
-/* How far it is, in each row of an axis, to the next bar on the right. */
-function rooms(data, { from, px }, width) {
+/* How far it is, in each row of an axis, to the next bar on the right or to the line that says now. */
+function rooms({ data, layout }, { from, px }, width) {
+  const line = layout.shapes?.find((shape) => shape.line.color === "$accent");
+  const now = line ? px(millis(line.x0)) : width;
   const starts = {};
   for (const trace of data) {
     if (trace.type !== "bar" || !trace.base || trace.marker.color === "$ok") continue; // a band is written over
     trace.base.forEach((moment, at) => (starts[`${trace.yaxis} ${trace.y[at]}`] ??= []).push(px(Math.max(from, millis(moment)))));
   }
   for (const row of Object.values(starts)) row.sort((one, other) => one - other);
-  return (trace, at, start, end) => (starts[`${trace.yaxis} ${trace.y[at]}`]?.find((other) => other > start) ?? width) - end;
+  return (trace, at, start, end) => {
+    const next = starts[`${trace.yaxis} ${trace.y[at]}`]?.find((other) => other > start) ?? width;
+    return Math.min(next, end < now - 3 ? now : width) - end;
+  };
 }
 
 function legible(trace, time, room) {
@@ -93,9 +98,15 @@ function legible(trace, time, room) {
   const inside = ends.map((end, at) => Math.floor((time.px(end) - time.px(base[at]) - 8) / CHARACTER));
   const outside = ends.map((end, at) => Math.floor((room(trace, at, time.px(base[at]), time.px(end)) - 8) / CHARACTER));
   const fits = trace.text.map((words, at) => !trace.marker.pattern && (inside[at] >= Math.min(words.length, 12) || inside[at] >= outside[at])); // no words on the hatch
+  const said = new Set(); // the same word beside every bar would say nothing
+  const beyond = (words, room) => {
+    if (said.has(words) || room < Math.min(words.length, 12)) return "";
+    said.add(words);
+    return cut(words, Math.min(room, 32));
+  };
   return {
     ...trace,
-    text: trace.text.map((words, at) => (fits[at] ? cut(words, inside[at]) : outside[at] < Math.min(words.length, 12) ? "" : cut(words, Math.min(outside[at], 32)))),
+    text: trace.text.map((words, at) => (fits[at] ? cut(words, inside[at]) : beyond(words, outside[at]))),
     textposition: fits.map((well) => (well ? "inside" : "outside")),
     base: base.map((moment) => new Date(moment).toISOString().replace("T", " ").slice(0, 23)),
     x: trace.x.map((length, at) => Math.max(ends[at] - base[at], Math.min(length, time.least))),
@@ -127,7 +138,7 @@ function beside(trace, time, width) {
 function fitted(figure, width) {
   if (!figure.layout.xaxis?.range) return figure.data;
   const time = scale(figure.layout.xaxis.range, width);
-  const room = rooms(figure.data, time, width);
+  const room = rooms(figure, time, width);
   return figure.data.map((trace) => {
     if (trace.type === "bar" && trace.base) return legible(trace, time, room);
     return trace.text && trace.mode?.includes("text") && !trace.stackgroup ? beside(trace, time, width) : trace;

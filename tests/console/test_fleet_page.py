@@ -49,8 +49,8 @@ def test_the_worst_hosts_stand_first_and_the_counts_add_up():
 def test_a_filter_shows_those_hosts_alone():
     silent("gpu-a12-01", 1), silent("gpu-a12-02", 1000)
     page = browser("mei").get("/fleet/?health=blind")
-    assert [cell["host"].name for cell in page.context["cells"]] == ["gpu-a12-02"]
-    assert len(browser("mei").get("/fleet/?health=nonsense").context["cells"]) == 2
+    assert [cell["host"].name for cell in page.context["racks"][0]["cells"]] == ["gpu-a12-02"]
+    assert len(browser("mei").get("/fleet/?health=nonsense").context["racks"][0]["cells"]) == 2
 
 
 def test_a_clone_is_shown_apart_and_loudly():

@@ -11,6 +11,7 @@ from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.console.panels.racks import racks
 from apps.fleet.choices import LIVE_RUNS, AgentState
 from apps.fleet.health import WORST_FIRST, Health, health
 from apps.fleet.models import Host, HostAgent, Placement, TrainingRun
@@ -84,16 +85,17 @@ def cells(wanted: str, current: int | None = None) -> Context:
             }
             for slug, word, glyph, lamp in COUNTS
         ],
-        "cells": [
-            {
-                "host": seen.host,
-                "state": seen.state.value,
-                "incident": seen.incident,
-                "current": seen.host.pk == current,
-            }
-            for seen in shown[:CELLS]
-        ],
+        "racks": racks([_cell(seen, current) for seen in shown[:CELLS]]),
         "cells_cut": max(0, len(shown) - CELLS),
+    }
+
+
+def _cell(seen: Seen, current: int | None) -> Context:
+    return {
+        "host": seen.host,
+        "state": seen.state.value,
+        "incident": seen.incident,
+        "current": seen.host.pk == current,
     }
 
 

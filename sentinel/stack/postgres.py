@@ -123,13 +123,15 @@ class Postgres:
     def admit_services(self, data: Path) -> None:
         """The services' role exists and its password is known; what it may do is granted with the tables.
 
-        Its file is written last: as long as it is missing, the next start does this again.
+        The owner is above it, and so may end its connections. The password's file is written last: as long
+        as it is missing, the next start does this again.
         """
         password = secrets.token_urlsafe(24)
         self.run(
             "postgres",
             ["--single", "-D", str(data), "postgres"],
-            given=f"CREATE ROLE {SERVICES}\nALTER ROLE {SERVICES} LOGIN PASSWORD '{password}'\n",
+            given=f"CREATE ROLE {SERVICES}\nALTER ROLE {SERVICES} LOGIN PASSWORD '{password}'\n"
+            f"GRANT {SERVICES} TO {ROLE}\n",
         )
         write_private(self.services_password, password)
 

@@ -234,3 +234,16 @@ def test_the_run_has_its_own_lanes():
     figure = run_chart.figure(it.run, window="run")
     accepted(figure)
     assert names(figure) == ["Tool calls", "Alerts", "GPU by process"]
+
+
+def test_a_weak_tie_to_a_call_is_not_drawn_as_the_models_doing():
+    it = story()
+    it.alerts[0].attributions.update(origin="unknown", strength=20)
+    figure = timeline.figure(Case(it.incident), host=None, window="5m")
+    assert "$origin-model" not in json.dumps(figure)
+    assert mini(Case(it.incident))["link"] is None
+    client = browser("mei")
+    assert 'class="join" data-kind="none"' in client.get(f"/incidents/{it.incident.pk}/").content.decode()
+    peek = client.get(f"/incidents/{it.incident.pk}/peek/").content.decode()
+    assert 'class="thread" data-kind="alert"' in peek
+    assert "Tool call" in peek

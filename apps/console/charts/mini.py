@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.console.charts import counted
 from apps.console.charts.lanes import Window
-from apps.console.charts.timeline import DEFAULT, key_host, window_of
+from apps.console.charts.timeline import DEFAULT, key_host, links, window_of
 from apps.console.panels.case import Case
 from apps.incidents.selectors import story
 from apps.telemetry.models import GpuSample
@@ -28,21 +28,20 @@ def mini(case: Case) -> dict[str, Any]:
     """Ticks and areas; a lane with nothing in it is left out, as it is on the page."""
     whole = window_of(case, DEFAULT)
     window = Window(whole.start, whole.edge)
-    joined = {call.pk for call in story.calls_of(case.rows)}
     calls = story.calls_near(case.incident, start=window.start, end=window.end, limit=CALLS)
     shown = [row for row in case.rows if window.start <= row.occurred_at <= window.end]
-    call = next((fact for fact in case.join.facts if fact.kind == "call"), None)
+    link = next((at for at, _ in links(case)), None)
     return {
         "from": window.start,
         "to": window.end,
         "calls": [
-            Tick(_share(call.started_at, window), "model" if call.pk in joined else "call")
+            Tick(_share(call.started_at, window), "model" if call.pk in case.model_calls else "call")
             for call in calls
             if call.started_at >= window.start
         ],
         "alerts": _apart([Tick(_share(row.occurred_at, window), row.level) for row in shown]),
         "alert_count": len(shown),
-        "link": _share(call.at, window) if call else None,
+        "link": _share(link, window) if link else None,
         "gpus": _areas(case, window),
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.attribution.choices import Origin
 from apps.attribution.models import Attribution
 from apps.console.charts import counted
 from apps.console.charts.figure import drawn, table
@@ -34,9 +35,8 @@ def _calls(run: TrainingRun, window: Window) -> Lane:
     if len(near) > MANY:
         lane.curves, lane.note = [counted.per_bin(rows, "started_at", window)], "counted"
         return lane
-    joined = set(
-        Attribution.objects.filter(tool_call__in=near, superseded_at=None).values_list("tool_call", flat=True)
-    )
+    found = Attribution.objects.filter(tool_call__in=near, superseded_at=None, origin=Origin.MODEL)
+    joined = set(found.values_list("tool_call", flat=True))
     lane.bars = [
         Bar(row.started_at, row.ended_at, "model" if row.pk in joined else "base", *labels(said(row)))
         for row in near

@@ -34,7 +34,7 @@ def figure(case: Case, *, host: int | None, window: str) -> dict[str, Any]:
     place = key_host(case, host)
     stretch = window_of(case, window)
     lanes = [lane for lane in _lanes(case, place, stretch) if lane]
-    drawing = drawn(lanes, stretch, links=_links(case))
+    drawing = drawn(lanes, stretch, links=links(case))
     return drawing | {"table": table(lanes)}
 
 
@@ -65,7 +65,7 @@ def _calls(case: Case, window: Window) -> Lane:
         Bar(
             call.started_at,
             call.ended_at,
-            "model" if call.pk in joined else "base",
+            "model" if call.pk in case.model_calls else "base",
             *labels(said(call)),
             knot=("call", call.pk) in knots,
         )
@@ -211,15 +211,15 @@ def _stretch(start: datetime, end: datetime) -> Window:
     return Window(start - timedelta(seconds=2), max(end, start) + timedelta(seconds=2), timezone.now())
 
 
-def _links(case: Case) -> list[tuple[datetime, str]]:
-    """The join, drawn through all lanes where there is a tool call in it."""
-    found = case.join
-    return [(fact.at, "$origin-model") for fact in found.facts if fact.kind == "call"]
+def links(case: Case) -> list[tuple[datetime, str]]:
+    """The join, drawn through the lanes where a call of the model's is in it."""
+    calls = [fact for fact in case.join.facts if fact.kind == "call"]
+    return [(fact.at, "$origin-model") for fact in calls if fact.row.pk in case.model_calls]
 
 
 def _knots(case: Case) -> set[tuple[str, int]]:
-    """What the thread runs through: a call was found, and these are its facts."""
-    return {(fact.kind, fact.row.pk) for fact in case.join.facts} if case.join.joined else set()
+    """What the thread runs through: the model's call was found, and these are its facts."""
+    return {(fact.kind, fact.row.pk) for fact in case.join.facts} if links(case) else set()
 
 
 def _episode(case: Case) -> str:

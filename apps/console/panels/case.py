@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from apps.attribution.choices import Origin
 from apps.detection.models import Alert
 from apps.fleet.models import Host
 from apps.incidents.models import Incident
@@ -33,6 +34,12 @@ class Case:
     def glance(self) -> Join:
         """The same join for a pane that shows nothing else of the alerts: one of them is read."""
         return joins.glance(self.incident)
+
+    @cached_property
+    def model_calls(self) -> set[int]:
+        """Tool calls from which alerts came by the model's hand; a weak tie to a call is not one of them."""
+        found = [current for row in self.rows if (current := alerts.current(row))]
+        return {row.tool_call_id for row in found if row.tool_call_id and row.origin == Origin.MODEL}
 
     @cached_property
     def state(self) -> str:

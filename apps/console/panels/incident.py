@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.attribution.choices import Origin
 from apps.console.charts.mini import mini
 from apps.console.panels import log, orders
 from apps.console.panels.case import Case
@@ -42,6 +43,7 @@ def join(case: Case) -> Context:
         "join": {
             "facts": [_fact(fact) for fact in found.facts],
             "joined": found.joined,
+            "model": _by_model(found),
             "clock_error_ms": found.clock_error_ms,
             "says": _says(found),
         }
@@ -187,7 +189,7 @@ def peek(case: Case) -> Context:
         "incident": case.incident,
         "state": case.state,
         "four": _four(case, found.alert),
-        "thread": {"joined": found.joined, "facts": [_fact(fact) for fact in found.facts]},
+        "thread": {"joined": _by_model(found), "facts": [_fact(fact) for fact in found.facts]},
         "basis": found.basis[:BASIS_SHOWN],
         "missing": found.missing,
         "seen_before": [
@@ -224,6 +226,11 @@ def _fact(fact: Fact) -> Context:
         "at": fact.at,
         "delta_ms": fact.delta_ms,
     }
+
+
+def _by_model(found: Join) -> bool:
+    """Whether the thread is the model's, and so violet: a call alone may stand there by its time only."""
+    return found.joined and found.attribution is not None and found.attribution.origin == Origin.MODEL
 
 
 def _says(found: Join) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, Max
 from django.utils import timezone
 
+from apps.attribution.choices import Origin
 from apps.attribution.models import Attribution
 from apps.console.panels import orders as order_lists
 from apps.console.panels.spoken import said
@@ -62,13 +63,22 @@ def calls(run: TrainingRun) -> Context:
     shown = rows[:CALLS]
     joined: dict[int, list[Context]] = {}
     found = Attribution.objects.filter(tool_call__in=shown, superseded_at=None).select_related("alert")
+    models: set[int | None] = set()
     for row in found.order_by("-alert__rule__level", "alert_id")[:500]:
         rests = ", ".join(_rests(item) for item in row.basis[:3] if isinstance(item, dict))
         hit = {"alert": row.alert, "delta_ms": row.delta_ms, "rests_on": rests}
         joined.setdefault(row.tool_call_id or 0, []).append(hit)
+        if row.origin == Origin.MODEL:
+            models.add(row.tool_call_id)
     return {
         "calls": [
-            {"call": call, "said": said(call), "took_ms": _took(call), "alerts": joined.get(call.pk, [])}
+            {
+                "call": call,
+                "said": said(call),
+                "took_ms": _took(call),
+                "alerts": joined.get(call.pk, []),
+                "model": call.pk in models,
+            }
             for call in shown
         ],
         "calls_cut": len(rows) > len(shown),

@@ -78,6 +78,13 @@ def test_while_it_plays_its_run_is_a_link_with_the_mark(one: Machine):
     assert "pause or kill" in shown
 
 
+def test_one_that_was_started_at_the_host_keeps_the_button_away(one: Machine):
+    run(one, name="drill-rome-1", drill=True)
+    shown = page(OPERATOR, one.host)
+    assert "Start the drill rome" not in shown
+    assert "A drill can be started while the host reports and none is playing" in shown
+
+
 def test_one_that_nobody_fetched_says_so(one: Machine):
     asked(one, person("jonas"))
     Drill.objects.update(expires_at="2026-01-01T00:00:00Z")

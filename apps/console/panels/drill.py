@@ -28,8 +28,9 @@ def drill_panel(host: Host) -> dict[str, Any]:
             "live": live,
         }
     agent = host.agents.filter(state=AgentState.ACTIVE).first()
+    busy = selectors.under_way(host) or selectors.playing(host)
     return {
         "drilled": shown,
         "drill_host": host,
-        "drill_possible": health(agent) == Health.REPORTING and selectors.under_way(host) is None,
+        "drill_possible": health(agent) == Health.REPORTING and busy is None,
     }

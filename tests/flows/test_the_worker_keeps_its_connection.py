@@ -38,12 +38,12 @@ def worked_off(machine: Machine) -> None:
 
 
 def test_tasks_share_a_connection_and_outlive_its_end(transactional_db: None) -> None:
-    machine = Machine.enrolled()
+    machine, others = Machine.enrolled(), backends()
     with worker():
         seen = set()
         for _ in range(6):
             worked_off(machine)
-            seen |= backends()
+            seen |= backends() - others
         assert 1 <= len(seen) <= 2, "one for each of the worker's two processes"
         for pid in seen:
             os.kill(pid, signal.SIGTERM)

@@ -130,6 +130,28 @@ def test_on_a_phone_the_log_shows_what_the_calls_asked_for(place: Place, sign_in
     assert cut == []
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_long_name_of_an_agents_choosing_covers_nothing(place: Place, sign_in: SignIn, width: int) -> None:
+    made = place.manage(
+        "from tests.console.cast import story\n"
+        f"it = story('gpu-' + 'x' * 80 + '{width}', text='A' * 190 + ' <b>bold</b>')\n"
+        "print(it.incident.pk, it.run.pk, it.host.pk)"
+    )
+    incident, run, host = made.split()[-3:]
+    page = sign_in("jonas", width=width, height=SIZES[width])
+    for path in (f"/incidents/{incident}/", f"/runs/{run}/", f"/fleet/{host}/", "/"):
+        page.goto(place.address + path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(SIDEWAYS) == [0, 0], path
+    page.goto(f"{place.address}/incidents/{incident}/")
+    head = page.locator("h1").evaluate("(item) => { const range = document.createRange();"
+        " range.selectNodeContents(item); const box = range.getBoundingClientRect();"
+        " return [box.right, box.bottom]; }")  # fmt: skip
+    take = page.locator("#act-take").bounding_box()
+    assert take
+    assert head[0] <= take["x"] or head[1] <= take["y"]
+
+
 @pytest.mark.parametrize("width", [390, 1024])
 def test_the_docked_ladder_stands_under_the_page_and_not_over_it(
     place: Place, sign_in: SignIn, width: int

@@ -40,11 +40,16 @@ def gpu_shares(rows: QuerySet[GpuSample], window: Window) -> list[dict[str, Any]
     sums: dict[bool, dict[Any, float]] = {True: defaultdict(float), False: defaultdict(float)}
     for moment, run, share in shares.annotate(share=Avg("sm_percent")):
         sums[run is not None][moment] += share or 0.0
-    return [_share(known, points) for known, points in sums.items() if points]
+    return [_share(known, points, _width(window)) for known, points in sums.items() if points]
 
 
-def _share(known: bool, points: dict[datetime, float]) -> dict[str, Any]:
-    """One band of the stack, named where it ends and, for the run's own, where it begins."""
+def _share(known: bool, points: dict[datetime, float], width: timedelta) -> dict[str, Any]:
+    """One band of the stack, named where it ends and, for the run's own, where it begins.
+
+    A share holds to the end of its part of the window: a single one is to be seen too.
+    """
+    last = max(points)
+    points = points | {last + width: points[last]}
     name, colour = ("training", "$chart-train") if known else ("foreign", "$chart-foreign")
     told = [f"{name} {share:.0f} %" for share in points.values()]
     words = [""] * len(told)
@@ -69,6 +74,10 @@ def _share(known: bool, points: dict[datetime, float]) -> dict[str, Any]:
 
 
 def _bin(at: str, window: Window) -> Func:
-    width = Value(timedelta(seconds=window.seconds / BINS), output_field=DurationField())
+    width = Value(_width(window), output_field=DurationField())
     origin = Value(window.start, output_field=DateTimeField())
     return Func(width, F(at), origin, function="date_bin", output_field=DateTimeField())
+
+
+def _width(window: Window) -> timedelta:
+    return timedelta(seconds=window.seconds / BINS)

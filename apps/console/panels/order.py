@@ -149,7 +149,9 @@ def _beats(order: ContainmentOrder, target: OrderTarget, receipts: list[Receipt]
         elif any(steps.index(later) > place for later in reached):
             beats.append({"kind": "", "text": "passed"})
         elif target.stage in LOUD or target.stage in OPEN:
-            beats.append({"kind": "lostit" if not receipts else "stuck", "text": _missing(target, receipts)})
+            first = len(beats) == len(reached)
+            kind = "to" if not first else "stuck" if receipts else "lostit"
+            beats.append({"kind": kind, "text": "no answer" if first and not receipts else "unknown"})
         else:
             first = len(beats) == len(reached)
             beats.append({"kind": "doing" if first else "to", "text": "under way" if first else "not yet"})
@@ -243,10 +245,6 @@ def _warning(target: OrderTarget) -> str:
         since = f"since {heard:%H:%M:%S} UTC" if heard else "yet"
         return f"{name} has not answered {since}. Treat the run as alive there until a probe says otherwise."
     return f"{name}: {target.detail}" if target.detail else ""
-
-
-def _missing(target: OrderTarget, receipts: list[Receipt]) -> str:
-    return "unknown" if receipts else "no answer"
 
 
 def _hosts(count: int) -> str:

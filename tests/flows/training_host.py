@@ -77,6 +77,7 @@ class TrainingHost:
 
     def launch(self, name: str, *argv: str) -> tuple[TrainingRun, list[int]]:
         """A run with real processes, known to the server as its host would report it."""
+        name = f"{name}-{uuid.uuid4().hex[:6]}"  # a kill looks for its marker on the whole machine
         self.launched.append(self._spawn("launch", "--run", name, "--", *argv))
         self.markers.append(name)
         found = until(lambda: self._run(name), what=f"{name} started")

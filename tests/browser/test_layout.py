@@ -72,6 +72,20 @@ def test_on_a_phone_a_row_opens_on_a_page_of_its_own_with_take(place: Place, sig
     )
 
 
+@pytest.mark.parametrize("name", ["mei", "ana"])
+def test_on_a_phone_the_rows_of_the_queue_stand_in_line(place: Place, sign_in: SignIn, name: str) -> None:
+    place.drill_incident()
+    page = sign_in(name, width=390, height=844)
+    rows = page.locator(".row[data-id]")
+    rows.first.wait_for()
+    lefts = {round((row.get_by_role("link").bounding_box() or {})["x"]) for row in rows.all()}
+    assert len(lefts) == 1
+    for row in rows.all():
+        waits = row.locator(".sla").bounding_box()
+        assert waits
+        assert waits["x"] + waits["width"] < 390
+
+
 def test_a_figure_wider_than_a_phone_scrolls_in_its_own_box_beside_its_names(
     place: Place, sign_in: SignIn
 ) -> None:
@@ -150,6 +164,14 @@ def test_a_long_name_of_an_agents_choosing_covers_nothing(place: Place, sign_in:
     take = page.locator("#act-take").bounding_box()
     assert take
     assert head[0] <= take["x"] or head[1] <= take["y"]
+
+
+def test_a_title_that_is_cut_is_told_in_full(place: Place, sign_in: SignIn) -> None:
+    place.manage(f"from tests.console.cast import story\nstory('gpu-cut', text='{'B' * 150}')")
+    page = sign_in("mei", width=1024, height=768)
+    title = page.locator(".row .cut", has_text="BBBB").first
+    title.hover()
+    expect(title).to_have_attribute("title", "B" * 150)
 
 
 @pytest.mark.parametrize("width", [390, 1024])

@@ -38,7 +38,7 @@ def test_a_hundred_requests_leave_no_thread_and_no_connection_behind() -> None:
         before = threads_of(server)
         answers += people.map(ask, range(100))
         assert set(answers) <= {200, 503}  # without a broker it is not well, and says so
-        assert threads_of(server) <= before + 2
+        assert threads_of(server) <= before + 10  # as many as ask at once, and not one a request
         assert connections_of_others() <= MOST + 10
 
 

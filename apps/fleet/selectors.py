@@ -2,17 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
 
-from apps.fleet.models import HostAgent, Placement, TrainingRun
+from apps.fleet.choices import AgentState
+from apps.fleet.models import Host, HostAgent, Placement, TrainingRun
 
 
 def agent_by_uuid(uuid: UUID) -> HostAgent | None:
     """The host agent of that id with its host, whatever its state."""
     return HostAgent.objects.select_related("host").filter(uuid=uuid).first()
+
+
+def clock_ahead(host: Host | None) -> timedelta:
+    """How far the host's clock is before the server's, as last measured; zero where it was not."""
+    agents = HostAgent.objects.filter(host=host, state=AgentState.ACTIVE)
+    return timedelta(milliseconds=agents.values_list("clock_offset_ms", flat=True).first() or 0)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import plotly.graph_objects as go
@@ -17,6 +17,7 @@ from apps.console.charts.lanes import Lane, Window
 from apps.console.charts.mini import mini
 from apps.console.charts.rows import ROWS, Bar
 from apps.console.panels.case import Case
+from apps.fleet.models import HostAgent
 from apps.incidents import services
 from apps.telemetry.models import Event, GpuSample, Process, ToolCall
 from tests.console.cast import browser, person, story
@@ -247,3 +248,16 @@ def test_a_weak_tie_to_a_call_is_not_drawn_as_the_models_doing():
     peek = client.get(f"/incidents/{it.incident.pk}/peek/").content.decode()
     assert 'class="thread" data-kind="alert"' in peek
     assert "Tool call" in peek
+
+
+def test_what_people_did_stands_in_the_clock_of_the_host():
+    it = story()
+    HostAgent.objects.filter(host=it.host).update(clock_offset_ms=-20_000)
+    services.take(it.incident, by=person("jonas"))
+    drawn_at = [
+        datetime.fromisoformat(x).replace(tzinfo=UTC)
+        for trace in lane(timeline.figure(Case(it.incident), host=None, window="run"), "People")
+        for x in trace["x"]
+    ]
+    done_at = it.incident.changes.get(field="status", after="taken").at
+    assert [abs((at - done_at).total_seconds() + 20) < 0.01 for at in drawn_at] == [True]

@@ -9,6 +9,7 @@ from apps.console.charts.rows import Bar
 from apps.core.text import visible
 from apps.fleet.choices import AgentState
 from apps.fleet.models import Host, HostAgent
+from apps.fleet.selectors import clock_ahead
 from apps.telemetry.models import Event
 
 SHOWN = 50
@@ -19,8 +20,9 @@ BAND = 8
 def lane(host: Host | None, window: Window) -> Lane:
     """One band: no stretch of it is both seen and unseen."""
     agent = HostAgent.objects.filter(host=host, state=AgentState.ACTIVE).first()
-    heard = agent.last_seen_at if agent else None
-    now = min(window.end, timezone.now())
+    ahead = clock_ahead(host)  # what the server knows by its clock is drawn in the host's
+    heard = agent.last_seen_at + ahead if agent and agent.last_seen_at else None
+    now = min(window.end, timezone.now() + ahead)
     blind = _gaps(host, window)
     if heard is None or heard < now - SILENT:
         blind.append(Bar(max(heard or window.start, window.start), now, "blind", "nobody was heard"))

@@ -17,6 +17,7 @@ from apps.console.panels.spoken import said
 from apps.core.text import visible
 from apps.detection.models import Alert
 from apps.fleet.models import Host
+from apps.fleet.selectors import clock_ahead
 from apps.incidents.models import StatusChange
 from apps.incidents.selectors import alerts, story
 from apps.response.models import ContainmentOrder
@@ -45,7 +46,7 @@ def _lanes(case: Case, host: Host | None, window: Window) -> list[Lane | None]:
         _connections(case, host, window),
         _gpus(host, window),
         _alerts(case, window),
-        _people(case, window),
+        _people(case, host, window),
         observed.lane(host, window),
     ]
 
@@ -151,10 +152,12 @@ def marked(row: Alert, named: set[str]) -> Mark:
     return Mark(row.occurred_at, *SYMBOLS.get(row.level, SYMBOLS["info"]), words, hover, label)
 
 
-def _people(case: Case, window: Window) -> Lane:
-    lane = Lane("People", labels="right")
+def _people(case: Case, host: Host | None, window: Window) -> Lane:
+    """What people did is known by the server's clock; all other lanes are in the host's, so it is moved."""
+    lane, ahead = Lane("People", labels="right"), clock_ahead(host)
 
-    def add(at: datetime, text: str) -> None:
+    def add(done_at: datetime, text: str) -> None:
+        at = done_at + ahead
         if window.start <= at <= window.end:
             words, hover = labels(text)
             lane.marks.append(Mark(at, "circle", "$origin-operator", words, hover, words))

@@ -150,8 +150,8 @@ list.addEventListener("click", (event) => {
   else look(item);
 });
 
-/* ── on a phone the peek is a page of its own: the back button leads out of it ── */
-const phone = matchMedia("(max-width: 640px)");
+/* ── on a phone, and where a pane beside the list would leave no room for titles, the peek is a page of its own: the back button leads out of it ── */
+const phone = matchMedia("(max-width: 860px)");
 const behind = () => document.querySelectorAll(".queue, .rail");
 
 function enter(item) {
@@ -190,7 +190,7 @@ document.addEventListener("key", ({ detail: key }) => {
   else if (key === "Escape" && document.body.dataset.peek === "open") history.back();
   else if (key === "Escape") clear();
   else if (key === "Enter") item?.querySelector("a")?.click();
-  else if (key === " ") look(item);
+  else if (key === " " && item) { if (phone.matches) enter(item); else look(item); }
   else if (key === "x" && item) { const box = item.querySelector("input"); box.checked = !box.checked; paint(); }
   else if (key === "1") act("take");
   else if (key === "a" && item?.dataset.annotate) window.htmx.ajax("GET", item.dataset.annotate, { target: "#modal", swap: "innerHTML" });

@@ -23,6 +23,7 @@ LONGEST_WAIT_S = 5.0
 # The first steps of a quick stop leave together: one request instead of two in its busiest moment
 PASSING = frozenset({"DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED"})
 LINGER_S = 0.05
+SHORT = 8 * 1024  # characters of a receipt without evidence, at most
 NEVER = frozenset({400, 404, 409, 413, 422})  # this very receipt will not be taken
 
 
@@ -111,6 +112,9 @@ class Receipts:
     def _send(self, waited: float) -> float:
         """Everything that waits is sent; how long to wait before the next attempt if it is not."""
         while waiting := self._journal.unsent():
+            # What a stop came to must not wait behind the evidence, which can be a thousand times as long
+            short = [item for item in waiting if len(item.signed["payload"]) < SHORT]
+            waiting = short or waiting
             try:
                 self._post(waiting)
             except RefusedError as refused:

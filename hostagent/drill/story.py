@@ -63,5 +63,5 @@ def probe(stage: Stage) -> str:
     """A look at which ports of the machine answer."""
     ports = " ".join(str(port) for port in (22, 2375, 6379, 8265, 10250, *stage.open_ports))
     # Each look lasts, also at a port that refuses: a busy host agent has to get to see it
-    look = f'(exec 3<>/dev/tcp/{LOOPBACK}/$p && sleep 0.4 && echo $p open) || sleep 0.4'
+    look = f"(exec 3<>/dev/tcp/{LOOPBACK}/$p && sleep 0.4 && echo $p open) || sleep 0.4"
     return f'for p in {ports}; do timeout 1 bash -c "{look}" 2>/dev/null; done'

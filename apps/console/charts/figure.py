@@ -34,7 +34,10 @@ def table(lanes: Sequence[Lane]) -> dict[str, Any]:
     """The same as rows, in order of time."""
     lines: list[tuple[datetime, list[str]]] = []
     for lane in lanes:
-        lines += [(bar.start, [_clock(bar.start), lane.name, bar.text, _until(bar)]) for bar in lane.bars]
+        lines += [
+            (bar.start, [_clock(bar.start), lane.name, bar.text or bar.hover, _until(bar)])
+            for bar in lane.bars
+        ]
         lines += [(mark.at, [_clock(mark.at), lane.name, mark.text, mark.hover]) for mark in lane.marks]
     lines.sort(key=lambda line: line[0])
     return {"head": ["Time, UTC", "Lane", "What", "Until"], "rows": [cells for _, cells in lines]}

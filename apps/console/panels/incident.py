@@ -18,6 +18,7 @@ from apps.telemetry.models import ToolCall
 Context = dict[str, Any]
 BASIS_SHOWN = 12
 TEXTS = 20
+KNOTS = {"call": "tool call", "process": "process", "connection": "connection", "alert": "alert"}
 
 
 def head(case: Case) -> Context:
@@ -46,6 +47,7 @@ def join(case: Case) -> Context:
             "model": _by_model(found),
             "clock_error_ms": found.clock_error_ms,
             "says": _says(found),
+            "end_to_end_ms": found.end_to_end_ms if found.joined else None,
         }
     }
 
@@ -235,9 +237,8 @@ def _by_model(found: Join) -> bool:
 
 def _says(found: Join) -> str:
     if found.joined and found.end_to_end_ms is not None:
-        return (
-            f"One tool call, {len(found.facts) - 1} facts after it, {found.end_to_end_ms:,.0f} ms end to end."
-        )
+        kinds = [KNOTS[fact.kind] for fact in found.facts]
+        return f"One {', one '.join(sorted(kinds, key=list(KNOTS.values()).index))}."
     return found.missing[0] if found.missing else "Nothing ties it to a call of the agent."
 
 

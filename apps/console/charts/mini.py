@@ -41,7 +41,7 @@ def mini(case: Case) -> dict[str, Any]:
         ],
         "alerts": _apart([Tick(_share(row.occurred_at, window), row.level) for row in shown]),
         "alert_count": len(shown),
-        "link": _share(link, window) if link else None,
+        "link": _share(link, window) if link and shown else None,
         "gpus": _areas(case, window),
     }
 

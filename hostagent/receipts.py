@@ -23,6 +23,7 @@ LONGEST_WAIT_S = 5.0
 # The first steps of a quick stop leave together: one request instead of two in its busiest moment
 PASSING = frozenset({"DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED"})
 LINGER_S = 0.05
+PAUSE_S = 0.03
 SHORT = 8 * 1024  # characters of a receipt without evidence, at most
 NEVER = frozenset({400, 404, 409, 413, 422})  # this very receipt will not be taken
 
@@ -114,6 +115,8 @@ class Receipts:
         while waiting := self._journal.unsent():
             # What a stop came to must not wait behind the evidence, which can be a thousand times as long
             short = [item for item in waiting if len(item.signed["payload"]) < SHORT]
+            if not short:
+                time.sleep(PAUSE_S)  # and not ask for the server while it tells people what it was told
             waiting = short or waiting
             try:
                 self._post(waiting)

@@ -57,17 +57,18 @@ class Near:
 LINES = """
 WITH RECURSIVE line AS (
     SELECT id AS leaf, 0 AS step, id, host_id, pid, ppid, start_ticks, argv, exe, cgroup, marker,
-           traceparent, run_id, executed_at
+           traceparent, run_id, executed_at, started_at
       FROM telemetry_process WHERE id = ANY(%s)
     UNION ALL
     SELECT line.leaf, line.step + 1, p.id, p.host_id, p.pid, p.ppid, p.start_ticks, p.argv, p.exe, p.cgroup,
-           p.marker, p.traceparent, p.run_id, p.executed_at
+           p.marker, p.traceparent, p.run_id, p.executed_at, p.started_at
       FROM line CROSS JOIN LATERAL (
            SELECT * FROM telemetry_process p
             WHERE p.host_id = line.host_id AND p.pid = line.ppid AND p.id <> line.id
               AND (p.start_ticks <= line.start_ticks OR line.start_ticks < 0)
             ORDER BY p.start_ticks DESC LIMIT 1) p
-     WHERE line.step < %s)
+     -- One that had ended before was not the parent: its number was given to another.
+     WHERE line.step < %s AND (p.ended_at IS NULL OR p.ended_at >= line.started_at - interval '1 second'))
 SELECT leaf, id, pid, start_ticks, argv::text, exe, cgroup, marker, traceparent, run_id, executed_at
   FROM line ORDER BY leaf, step
 """

@@ -37,20 +37,25 @@ class Parent(NamedTuple):
 
 PARENTS = """
 SELECT s.place, p.argv::text, p.run_id
-  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) WITH ORDINALITY AS s(host_id, pid, ticks, place)
+  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[])
+       WITH ORDINALITY AS s(host_id, pid, ticks, started_at, place)
  CROSS JOIN LATERAL (
-       SELECT argv, run_id FROM telemetry_process p
+       SELECT argv, run_id, ended_at FROM telemetry_process p
         WHERE p.host_id = s.host_id AND p.pid = s.pid AND (p.start_ticks <= s.ticks OR s.ticks < 0)
         ORDER BY start_ticks DESC LIMIT 1) p
+ WHERE p.ended_at IS NULL OR p.ended_at >= s.started_at - interval '1 second'
 """
 
 
-def parents(children: Sequence[tuple[int, int, int]]) -> dict[int, Parent]:
-    """By place in `children` (host, pid of the parent, start time of the child): who that parent was."""
+def parents(children: Sequence[tuple[int, int, int, datetime]]) -> dict[int, Parent]:
+    """By place in `children` (host, parent's pid, start of the child in ticks and in time): who that was.
+
+    One that had ended before the child started was not it: its number was given to another.
+    """
     if not children:
         return {}
-    hosts, pids, ticks = (list(column) for column in zip(*children, strict=True))
-    return {place - 1: Parent(argv, run) for place, argv, run in rows(PARENTS, [hosts, pids, ticks])}
+    columns = [list(column) for column in zip(*children, strict=True)]
+    return {place - 1: Parent(argv, run) for place, argv, run in rows(PARENTS, columns)}
 
 
 NAMED = """

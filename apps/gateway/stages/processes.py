@@ -51,7 +51,7 @@ def start(lot: Lot, book: RunBook) -> list[SeenProcess]:
     if not items:
         return []
     argvs = [_argv(item) for item in items]
-    known = selectors.parents([(i.batch.host_id, i.record.ppid or 0, _ticks(i)) for i in items])
+    known = selectors.parents([(i.batch.host_id, i.record.ppid or 0, _ticks(i), i.at) for i in items])
     above: dict[tuple[int, int], _Above] = {}
     seen: list[tuple[Item, ProcessRow, tuple[str, ...], str]] = []
     for place, (item, argv) in enumerate(zip(items, argvs, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -20,11 +21,9 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
-# The first steps of a quick stop leave together: one request instead of two in its busiest moment
 PASSING = frozenset({"DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED"})
-LINGER_S = 0.05
+LINGER_S = 0.05  # how long they wait for what they lead to; a slow stop is told step by step
 PAUSE_S = 0.03
-SHORT = 8 * 1024  # characters of a receipt without evidence, at most
 NEVER = frozenset({400, 404, 409, 413, 422})  # this very receipt will not be taken
 
 
@@ -84,21 +83,38 @@ class Receipts:
         self._send(0.0)
 
     def _store(self, *, timeout: float) -> None:
+        """What was given is signed and on disk, and what a stop came to has left before the steps to it."""
+        results: set[str] = set()
         until = 0.0
         try:
             payload = self._queue.get(timeout=timeout) if timeout else self._queue.get_nowait()
             while payload is not None:
                 until = until or time.monotonic() + (LINGER_S if timeout else 0.0)
-                self._sign_and_keep(payload)
-                left = until - time.monotonic() if payload["stage"] in PASSING else 0.0
+                signature = self._sign_and_keep(payload)
+                passing = payload["stage"] in PASSING
+                if not passing:
+                    results.add(signature)
+                left = until - time.monotonic() if passing else 0.0
                 payload = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
         except queue.Empty:
+            pass
+        if results:
+            self._hurry(results)
+
+    def _hurry(self, results: set[str]) -> None:
+        """The results go alone; the steps ask for the server when it has told people of them."""
+        waiting = self._journal.unsent()
+        first = [item for item in waiting if item.signed["signature"] in results]
+        if len(first) == len(waiting):
             return
+        with contextlib.suppress(RefusedError, *UNREACHABLE):
+            self._post(first)
+            time.sleep(PAUSE_S)
 
     def wake(self) -> None:
         self._queue.put(None)
 
-    def _sign_and_keep(self, payload: ReceiptPayload) -> None:
+    def _sign_and_keep(self, payload: ReceiptPayload) -> str:
         if payload["evidence"] is not None:
             payload["evidence_sha256"] = evidence_hash(payload["evidence"])
         text = json.dumps(payload, separators=(",", ":"))
@@ -109,15 +125,11 @@ class Receipts:
             {"payload": text, "signature": signature},
             final=payload["stage"] in FINAL_STAGES,
         )
+        return signature
 
     def _send(self, waited: float) -> float:
         """Everything that waits is sent; how long to wait before the next attempt if it is not."""
         while waiting := self._journal.unsent():
-            # What a stop came to must not wait behind the evidence, which can be a thousand times as long
-            short = [item for item in waiting if len(item.signed["payload"]) < SHORT]
-            if not short:
-                time.sleep(PAUSE_S)  # and not ask for the server while it tells people what it was told
-            waiting = short or waiting
             try:
                 self._post(waiting)
             except RefusedError as refused:

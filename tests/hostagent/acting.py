@@ -29,6 +29,16 @@ def until(met: Callable[[], T], *, seconds: float = 15.0) -> T:
     return value
 
 
+def whole(receipts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of their steps once the last is here and none before it is missing; else nothing.
+
+    They arrive in another order: the result of a stop leaves before the steps that led to it.
+    """
+    found = sorted(receipts, key=lambda one: one["seq"])
+    there = bool(found) and found[-1]["stage"] in FINAL and len(found) == found[-1]["seq"] + 1
+    return found if there else []
+
+
 @dataclass
 class Launched:
     run: str
@@ -92,14 +102,12 @@ class Orders:
                 rows = journal.execute("SELECT payload FROM receipt ORDER BY id").fetchall()
             finally:
                 journal.close()
-            mine = [json.loads(text) for (text,) in rows]
-            return mine if any(one["stage"] in FINAL for one in mine) else []
+            return whole([json.loads(text) for (text,) in rows])
 
         return until(kept, seconds=40)
 
     def receipts(self, order_id: int) -> list[dict[str, Any]]:
         def done() -> list[dict[str, Any]]:
-            mine = [one for one in self._stub.receipts if one["order_id"] == order_id]
-            return mine if any(one["stage"] in FINAL for one in mine) else []
+            return whole([one for one in self._stub.receipts if one["order_id"] == order_id])
 
         return self._stub.wait(done, 40)

@@ -90,7 +90,9 @@ class Stub:
         return [record for record in found if kind is None or record["kind"] == kind]
 
     def stages(self, order_id: int) -> list[str]:
-        return [receipt["stage"] for receipt in self.receipts if receipt["order_id"] == order_id]
+        """In the order of the steps: a result leaves the host before what led to it."""
+        mine = [receipt for receipt in self.receipts if receipt["order_id"] == order_id]
+        return [receipt["stage"] for receipt in sorted(mine, key=lambda one: one["seq"])]
 
     def wait(self, condition: Any, seconds: float = 15.0) -> Any:
         """The condition's first true value; an assertion error in time."""

@@ -25,15 +25,42 @@ class Heard:
         self.posts.append([json.loads(one["payload"])["stage"] for one in json.loads(body)])
 
 
-def test_short_receipts_go_before_long_ones_and_all_go(tmp_path: Path) -> None:
-    heard, stop = Heard(), threading.Event()
+def posted(heard: Heard, tmp_path: Path, stages: list[str]) -> Journal:
+    """What is in the journal after the stages were given and the agent ended."""
+    stop = threading.Event()
     journal = Journal(tmp_path / "journal.db")
     receipts = Receipts(journal, create_key(tmp_path / "key"), cast(AgentClient, heard))
     order = cast(OrderPayload, {"order_id": 7, "nonce": "n"})
-    evidence: dict[str, Any] = {"tree": [{"pid": pid, "argv": ["x" * 100]} for pid in range(500)]}
-    for stage, taken in (("DELIVERED", None), ("CAPTURED", evidence), ("WATCHING", None)):
-        receipts.give(order, stage, since=time.monotonic(), evidence=taken)  # type: ignore[arg-type]
+    for stage in stages:
+        evidence: dict[str, Any] | None = {"argv": ["x" * 9_000]} if stage == "CAPTURED" else None
+        receipts.give(order, stage, since=time.monotonic(), evidence=evidence)  # type: ignore[arg-type]
     stop.set()
     receipts.run(stop)
-    assert heard.posts == [["DELIVERED", "WATCHING"], ["CAPTURED"]]
+    return journal
+
+
+def test_the_result_goes_first_and_all_go(tmp_path: Path) -> None:
+    heard = Heard()
+    journal = posted(heard, tmp_path, ["DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED", "WATCHING"])
+    assert heard.posts[0] == ["WATCHING"]
+    assert sorted(heard.posts[1]) == ["CAPTURED", "DELIVERED", "FROZEN", "SIGNALLED"]
     assert journal.unsent() == []
+
+
+def test_steps_without_a_result_yet_go_together(tmp_path: Path) -> None:
+    heard = Heard()
+    posted(heard, tmp_path, ["DELIVERED", "FROZEN"])
+    assert heard.posts == [["DELIVERED", "FROZEN"]]
+
+
+class Away(Heard):
+    """A server that is not there."""
+
+    def post(self, path: str, body: bytes) -> None:
+        raise OSError
+
+
+def test_with_the_server_away_every_one_is_kept(tmp_path: Path) -> None:
+    journal = posted(Away(), tmp_path, ["DELIVERED", "CAPTURED", "WATCHING"])
+    kept = {json.loads(one.signed["payload"])["stage"] for one in journal.unsent()}
+    assert kept == {"DELIVERED", "CAPTURED", "WATCHING"}

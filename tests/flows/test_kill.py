@@ -23,6 +23,7 @@ def test_a_kill_ends_in_dead_processes_and_signed_proof(server: Web, training_ho
     until(lambda: reached(target, "VERIFIED"), what="verified dead")
     run.refresh_from_db()
     assert run.state == RunState.KILLED
+    until(lambda: Receipt.objects.filter(stage="DELIVERED").exists(), what="the steps follow the result")
     stages = list(Receipt.objects.order_by("seq").values_list("stage", flat=True))
     assert stages[0] == "DELIVERED"
     assert stages[-1] == "VERIFIED"

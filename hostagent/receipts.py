@@ -105,8 +105,8 @@ class Receipts:
         """The results go alone; the steps ask for the server when it has told people of them."""
         waiting = self._journal.unsent()
         first = [item for item in waiting if item.signed["signature"] in results]
-        if len(first) == len(waiting):
-            return
+        if not first or len(first) == len(waiting):
+            return  # behind so many others that none of it is in this bundle, or nothing else waits
         with contextlib.suppress(RefusedError, *UNREACHABLE):
             self._post(first)
             time.sleep(PAUSE_S)

@@ -18,6 +18,7 @@ from apps.feed import services as feed
 from apps.fleet.choices import AgentState
 from apps.fleet.health import Health, health
 from apps.fleet.models import Host, HostAgent
+from apps.response.reading import UnprovenError
 from apps.response.signing import canonical, sign_order, signed_by
 
 EXPIRY = timedelta(seconds=60)  # a drill that begins long after it was asked for surprises everybody
@@ -31,10 +32,6 @@ class DrillRefusedError(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
-class UnprovenError(Exception):
-    """This receipt proves nothing."""
 
 
 def ask(host: Host, *, name: str, by: User, reason: str = "", by_kind: str = "person") -> Drill:

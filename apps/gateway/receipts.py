@@ -8,8 +8,7 @@ from typing import Any, cast
 from apps.drills.services import receive as receive_drill
 from apps.fleet.models import HostAgent
 from apps.gateway.auth import RefusedError
-from apps.response.services import receive_all
-from apps.response.services.receiving import Taken
+from apps.response.services import Taken, receive_all
 from hostagent.protocol import Signed
 
 MOST_RECEIPTS = 200

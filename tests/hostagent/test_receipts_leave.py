@@ -64,3 +64,10 @@ def test_with_the_server_away_every_one_is_kept(tmp_path: Path) -> None:
     journal = posted(Away(), tmp_path, ["DELIVERED", "CAPTURED", "WATCHING"])
     kept = {json.loads(one.signed["payload"])["stage"] for one in journal.unsent()}
     assert kept == {"DELIVERED", "CAPTURED", "WATCHING"}
+
+
+def test_a_result_behind_many_others_asks_for_nothing_of_its_own(tmp_path: Path) -> None:
+    heard = Heard()
+    journal = posted(heard, tmp_path, ["FROZEN"] * 60 + ["WATCHING"])
+    assert [len(stages) for stages in heard.posts] == [50, 11]
+    assert journal.unsent() == []

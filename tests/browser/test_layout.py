@@ -22,8 +22,18 @@ BARS = """() => [...document.querySelectorAll("#lanes .barlayer .trace .point pa
     ({ left, right, top: Math.round(top), bottom: Math.round(bottom) }))"""
 
 
+def each(page: Page, selector: str, ask: str) -> list[Any]:
+    """What `ask`, a JavaScript function, says of each item, all in the same moment.
+
+    The page renews its panels while it is looked at: between finding an item and asking it, as locators do,
+    it may have been replaced, and then it has no size.
+    """
+    found: list[Any] = page.evaluate(f"(name) => [...document.querySelectorAll(name)].map({ask})", selector)
+    return found
+
+
 def boxes(page: Page, *selectors: str) -> list[dict[str, float]]:
-    """Where they stand, all in the same moment: the page renews its panels while it is looked at."""
+    """Where they stand, all in the same moment."""
     ask = "(names) => names.map((name) => document.querySelector(name).getBoundingClientRect().toJSON())"
     found: list[dict[str, float]] = page.evaluate(ask, list(selectors))
     return found
@@ -61,7 +71,8 @@ def test_no_page_scrolls_sideways(place: Place, sign_in: SignIn, width: int) -> 
 def test_on_a_phone_a_row_opens_on_a_page_of_its_own_with_take(place: Place, sign_in: SignIn) -> None:
     place.drill_incident()
     page = sign_in("jonas", width=390, height=844)
-    row = page.locator(".row[data-id]").first
+    number = page.locator(".row[data-id]").first.get_attribute("data-id")
+    row = page.locator(f'.row[data-id="{number}"]')  # others may come before it meanwhile
     title = row.get_by_role("link").inner_text()
     row.get_by_role("link").click()
     peek = page.locator("#peek")
@@ -69,7 +80,8 @@ def test_on_a_phone_a_row_opens_on_a_page_of_its_own_with_take(place: Place, sig
     expect(page.locator(".queue")).to_have_attribute("inert", "")
     take = peek.get_by_role("button", name="Take")
     expect(take).to_be_in_viewport()
-    assert take.evaluate("(item) => item.clientWidth") > 300
+    (width,) = each(page, "#peek #act-take", "(item) => item.clientWidth")
+    assert width > 300
     take.click()
     expect(peek.get_by_role("button", name="Give back")).to_be_visible()
     peek.get_by_role("button", name="Back to the queue").click()
@@ -85,10 +97,9 @@ def test_on_a_phone_the_rows_of_the_queue_stand_in_line(place: Place, sign_in: S
     page = sign_in(name, width=390, height=844)
     rows = page.locator(".row[data-id]")
     rows.first.wait_for()
-    ask = "(items) => items.map((item) => item.getBoundingClientRect().toJSON())"
-    titles = page.locator(".row[data-id] .cut[href]").evaluate_all(ask)
-    assert len({round(title["left"]) for title in titles}) == 1
-    assert max(waits["right"] for waits in page.locator(".row[data-id] .sla").evaluate_all(ask)) < 390
+    lefts = each(page, ".row[data-id] .cut[href]", "(item) => Math.round(item.getBoundingClientRect().left)")
+    assert len(set(lefts)) == 1
+    assert max(each(page, ".row[data-id] .sla", "(item) => item.getBoundingClientRect().right")) < 390
 
 
 def test_a_figure_wider_than_a_phone_scrolls_in_its_own_box_beside_its_names(
@@ -98,13 +109,12 @@ def test_a_figure_wider_than_a_phone_scrolls_in_its_own_box_beside_its_names(
     joined_call(place)
     page = sign_in("mei", width=390, height=844)
     drawn(page, f"{place.address}/incidents/{incident}/")
-    box = page.locator(".plotscroll")
-    sizes = box.evaluate("(item) => [item.scrollWidth, item.clientWidth, item.scrollLeft]")
+    (sizes,) = each(page, ".plotscroll", "(item) => [item.scrollWidth, item.clientWidth, item.scrollLeft]")
     assert sizes[0] > 700
     assert sizes[1] < 390
     assert sizes[2] > 0, "it opens at what happened, not at the empty beginning"
     before = boxes(page, ".lanenames")
-    box.evaluate("(item) => { item.scrollLeft = item.scrollWidth; }")
+    each(page, ".plotscroll", "(item) => { item.scrollLeft = item.scrollWidth; }")
     assert boxes(page, ".lanenames") == before
 
 
@@ -137,11 +147,8 @@ def test_on_a_phone_the_log_shows_what_the_calls_asked_for(place: Place, sign_in
     place.drill_incident()
     page = sign_in("mei", width=390, height=844)
     page.goto(f"{place.address}/runs/1/")
-    calls = page.locator(".calls code")
-    calls.first.wait_for()
-    shown = calls.evaluate_all(
-        "(items) => items.map((item) => [item.innerText, item.clientWidth, item.scrollWidth])"
-    )
+    page.locator(".calls code").first.wait_for()
+    shown = each(page, ".calls code", "(item) => [item.innerText, item.clientWidth, item.scrollWidth]")
     for text, width, needed in shown:
         assert len(text) > 4
         assert "command" not in text
@@ -163,7 +170,7 @@ def test_a_long_name_of_an_agents_choosing_covers_nothing(place: Place, sign_in:
         page.wait_for_load_state("networkidle")
         assert page.evaluate(SIDEWAYS) == [0, 0], path
     page.goto(f"{place.address}/incidents/{incident}/")
-    head = page.locator("h1").evaluate("(item) => { const range = document.createRange();"
+    (head,) = each(page, "h1", "(item) => { const range = document.createRange();"
         " range.selectNodeContents(item); const box = range.getBoundingClientRect();"
         " return [box.right, box.bottom]; }")  # fmt: skip
     (take,) = boxes(page, "#act-take")

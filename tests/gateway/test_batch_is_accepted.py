@@ -98,12 +98,15 @@ async def test_batches_that_come_together_are_each_answered_for_themselves(machi
     requests = [(body, one.headers(body)) for one, body in wanted]
     again, clash = requests[0], (bodies[1], machine.headers(bodies[1], sequence=3))
     answers = await asyncio.gather(*(post(*each, door=door) for each in [*requests, again, clash]))
-    assert [answer.status for answer in answers] == [202] * 24 + [403] * 12 + [202, 409]
-    assert answers[-2].body["duplicate"] is True
-    assert [answer.body["sequence"] for answer in answers[:12]] == list(range(1, 13))
+    # Which of two with one number is the first is not said: each may be the one that fetches the key first.
+    statuses = [answer.status for answer in answers]
+    assert {statuses[2], statuses[-1]} == {202, 409}
+    assert statuses[:2] + statuses[3:-1] == [202] * 23 + [403] * 12 + [202]
+    assert sorted("duplicate" in answer.body for answer in (answers[0], answers[-2])) == [False, True]
+    kept = [*bodies[:2], bodies[2 if statuses[2] == 202 else 1], *bodies[3:]]
+    rows = Batch.objects.filter(agent=machine.agent).order_by("sequence")
+    assert [(row.sequence, bytes(row.body)) async for row in rows] == list(enumerate(kept, start=1))
     assert await Batch.objects.acount() == 25
-    async for row in Batch.objects.filter(agent=machine.agent):
-        assert bytes(row.body) == bodies[row.sequence - 1]
 
 
 async def test_database_that_fails_is_said_to_all_that_waited_and_then_forgotten(

@@ -1,4 +1,4 @@
-"""Receipts: signed at once, on disk before they leave, sent until the server has them."""
+"""Receipts: signed and on disk before they leave, sent until the server has them."""
 
 from __future__ import annotations
 
@@ -84,20 +84,22 @@ class Receipts:
 
     def _store(self, *, timeout: float) -> None:
         """What was given is signed and on disk, and what a stop came to has left before the steps to it."""
-        results: set[str] = set()
+        given: list[ReceiptPayload] = []
         until = 0.0
         try:
             payload = self._queue.get(timeout=timeout) if timeout else self._queue.get_nowait()
             while payload is not None:
+                given.append(payload)
                 until = until or time.monotonic() + (LINGER_S if timeout else 0.0)
-                signature = self._sign_and_keep(payload)
-                passing = payload["stage"] in PASSING
-                if not passing:
-                    results.add(signature)
-                left = until - time.monotonic() if passing else 0.0
+                left = until - time.monotonic() if payload["stage"] in PASSING else 0.0
                 payload = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
         except queue.Empty:
             pass
+        results: set[str] = set()
+        for payload in given:
+            signature = self._sign_and_keep(payload)
+            if payload["stage"] not in PASSING:
+                results.add(signature)
         if results:
             self._hurry(results)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -45,6 +46,18 @@ def test_the_result_goes_first_and_all_go(tmp_path: Path) -> None:
     assert heard.posts[0] == ["WATCHING"]
     assert sorted(heard.posts[1]) == ["CAPTURED", "DELIVERED", "FROZEN", "SIGNALLED"]
     assert journal.unsent() == []
+
+
+def test_the_steps_are_on_disk_before_the_result_leaves(tmp_path: Path) -> None:
+    kept: list[int] = []
+
+    class Looks(Heard):
+        def post(self, path: str, body: bytes) -> None:
+            with sqlite3.connect(tmp_path / "journal.db") as disk:  # as another process would see it
+                kept.append(disk.execute("SELECT count(*) FROM receipt").fetchone()[0])
+
+    posted(Looks(), tmp_path, ["DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED", "WATCHING"])
+    assert kept[0] == 5, "an agent killed now loses the evidence of what it said"
 
 
 def test_steps_without_a_result_yet_go_together(tmp_path: Path) -> None:

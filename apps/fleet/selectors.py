@@ -12,8 +12,8 @@ from apps.fleet.models import Host, HostAgent, Placement, TrainingRun
 
 
 def agent_by_uuid(uuid: UUID) -> HostAgent | None:
-    """The host agent of that id with its host, whatever its state."""
-    return HostAgent.objects.select_related("host").filter(uuid=uuid).first()
+    """The host agent of that id, whatever its state."""
+    return HostAgent.objects.filter(uuid=uuid).first()
 
 
 def clock_ahead(host: Host | None) -> timedelta:

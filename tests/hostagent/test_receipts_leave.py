@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from hostagent.client import AgentClient
 from hostagent.journal import Journal
-from hostagent.keys import create_key
+from hostagent.keys import create_key, load_key
 from hostagent.protocol import OrderPayload
 from hostagent.receipts import Receipts
 
@@ -30,7 +30,8 @@ def posted(heard: Heard, tmp_path: Path, stages: list[str]) -> Journal:
     """What is in the journal after the stages were given and the agent ended."""
     stop = threading.Event()
     journal = Journal(tmp_path / "journal.db")
-    receipts = Receipts(journal, create_key(tmp_path / "key"), cast(AgentClient, heard))
+    key = tmp_path / "key"
+    receipts = Receipts(journal, load_key(key) if key.exists() else create_key(key), cast(AgentClient, heard))
     order = cast(OrderPayload, {"order_id": 7, "nonce": "n"})
     for stage in stages:
         evidence: dict[str, Any] | None = {"argv": ["x" * 9_000]} if stage == "CAPTURED" else None
@@ -48,16 +49,21 @@ def test_the_result_goes_first_and_all_go(tmp_path: Path) -> None:
     assert journal.unsent() == []
 
 
-def test_the_steps_are_on_disk_before_the_result_leaves(tmp_path: Path) -> None:
-    kept: list[int] = []
+def test_the_evidence_is_on_disk_before_the_result_leaves(tmp_path: Path) -> None:
+    kept: list[str] = []
 
     class Looks(Heard):
         def post(self, path: str, body: bytes) -> None:
             with sqlite3.connect(tmp_path / "journal.db") as disk:  # as another process would see it
-                kept.append(disk.execute("SELECT count(*) FROM receipt").fetchone()[0])
+                kept.extend(
+                    json.loads(text)["stage"] for (text,) in disk.execute("SELECT payload FROM receipt")
+                )
+            super().post(path, body)
 
-    posted(Looks(), tmp_path, ["DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED", "WATCHING"])
-    assert kept[0] == 5, "an agent killed now loses the evidence of what it said"
+    looks = Looks()
+    posted(looks, tmp_path, ["DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED", "WATCHING"])
+    assert kept[:2] == ["CAPTURED", "WATCHING"], "an agent killed now loses the evidence of what it said"
+    assert looks.posts[0] == ["WATCHING"]
 
 
 def test_steps_without_a_result_yet_go_together(tmp_path: Path) -> None:
@@ -79,8 +85,17 @@ def test_with_the_server_away_every_one_is_kept(tmp_path: Path) -> None:
     assert kept == {"DELIVERED", "CAPTURED", "WATCHING"}
 
 
-def test_a_result_behind_many_others_asks_for_nothing_of_its_own(tmp_path: Path) -> None:
+def test_a_result_goes_before_however_many_steps(tmp_path: Path) -> None:
     heard = Heard()
     journal = posted(heard, tmp_path, ["FROZEN"] * 60 + ["WATCHING"])
-    assert [len(stages) for stages in heard.posts] == [50, 11]
+    assert [len(stages) for stages in heard.posts] == [1, 50, 10]
+    assert heard.posts[0] == ["WATCHING"]
+    assert journal.unsent() == []
+
+
+def test_a_result_behind_what_waited_for_the_server_goes_in_its_turn(tmp_path: Path) -> None:
+    posted(Away(), tmp_path, ["FROZEN"] * 60).close()
+    heard = Heard()
+    journal = posted(heard, tmp_path, ["DELIVERED", "WATCHING"])
+    assert [len(stages) for stages in heard.posts] == [50, 12]
     assert journal.unsent() == []

@@ -178,12 +178,11 @@ def _steps(one: _Heard) -> tuple[Stage, dict[str, Any]] | None:
 
 
 def _record(agent: HostAgent, heard: dict[int, _Heard], refused: list[Taken]) -> None:
-    by = audit.By("host", agent.host.name)
     for one in heard.values():
         if one.receipts:
             audit.record(
                 "receipt.received",
-                by=by,
+                by=audit.By("host", one.target.host.name),
                 subject=order_subject(one.target.order),
                 drill=one.target.order.drill,
                 receipts=[_trace(row) for row in one.receipts],
@@ -195,7 +194,7 @@ def _record(agent: HostAgent, heard: dict[int, _Heard], refused: list[Taken]) ->
     if refused:
         subject = audit.Subject("agent", str(agent.uuid), agent.host.name)
         why = [f"{number}: {text}" for text, number in _counted(refused).items()]
-        audit.record("receipt.refused", by=by, subject=subject, why=why)
+        audit.record("receipt.refused", by=audit.By("host", agent.host.name), subject=subject, why=why)
 
 
 def _trace(row: Receipt) -> dict[str, Any]:

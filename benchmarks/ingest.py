@@ -252,6 +252,7 @@ def heard(port: int, number: int = 100) -> list[float]:
 
 def limit(size: int, seconds: float) -> float:
     """Alerts a second that `WRITERS` bare writers commit into the same table."""
+    from apps.core.bulk import MOST_ROWS
     from apps.detection.models import Alert, DetectionRule
     from apps.telemetry.models import Batch
 
@@ -261,7 +262,7 @@ def limit(size: int, seconds: float) -> float:
     assert template is not None
     free = (Batch.objects.order_by("-sequence").values_list("sequence", flat=True).first() or 0) + 1
     number = 4_000 if size < 100 else 1_000
-    made = Batch.objects.bulk_create(
+    rows = [
         Batch(
             agent_id=template.agent_id,
             sequence=free + place,
@@ -272,7 +273,8 @@ def limit(size: int, seconds: float) -> float:
             state="done",
         )
         for place in range(WRITERS * number)
-    )
+    ]
+    made = Batch.objects.bulk_create(rows, MOST_ROWS)
     ids = [batch.pk for batch in made]
     from django.db import connection
 

@@ -6,6 +6,8 @@ from weakref import WeakKeyDictionary
 
 from django.db import connection
 
+MOST_ROWS = 2_000  # of an INSERT that the ORM writes out row by row: a statement takes 65,535 values
+
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 # Tables that are emptied at every commit cost two milliseconds a commit, used or not. So rows are deleted

@@ -1,8 +1,10 @@
 """Advisory locks of the database, each with its one number and its one reason."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 
-from django.db import connection
+from django.db import Error, connection
 
 
 class Lock(IntEnum):
@@ -12,9 +14,34 @@ class Lock(IntEnum):
     OPENING = 7_303  # two lots of alerts of one new key: one opens the incident, the other joins it
     AUDIT = 7_301  # entries are chained: one writer at a time
     FEED = 7_302  # entry ids follow the order of commits, or a reader's cursor would lose rows
+    DRAIN = 7_304  # of a whole session: who works off an inbox that one can keep up with
 
 
 def take(lock: Lock) -> None:
     """Hold `lock` until this transaction ends. Call it just before the insert that needs it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int(lock)])
+
+
+@contextmanager
+def lead(lock: Lock) -> Iterator[Callable[[], bool]]:
+    """Asks, as often as wanted, to be the one session that holds `lock` until the end of the block.
+
+    A session that dies has let go.
+    """
+    held = False
+
+    def ask() -> bool:
+        nonlocal held
+        if not held:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [int(lock)])
+                held = bool(cursor.fetchone()[0])
+        return held
+
+    try:
+        yield ask
+    finally:
+        if held:
+            with suppress(Error), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [int(lock)])

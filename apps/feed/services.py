@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from apps.core.bulk import MOST_ROWS
 from apps.core.locks import Lock, take
 from apps.feed.kinds import KINDS
 from apps.feed.models import FeedEntry
@@ -41,7 +42,7 @@ def publish_many(entries: list[FeedEntry]) -> list[FeedEntry]:
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a feed entry belongs into the transaction of its change")
     take(Lock.FEED)
-    rows = FeedEntry.objects.bulk_create(entries)
+    rows = FeedEntry.objects.bulk_create(entries, MOST_ROWS)
     ring("feed")
     return rows
 

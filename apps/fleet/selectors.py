@@ -55,7 +55,7 @@ def run_book(hosts: Iterable[int], *, names: Iterable[str], since: datetime) -> 
     places = Placement.objects.filter(recent, host_id__in=list(hosts)).order_by("-started_at")
     for place in places:
         book.placements.setdefault(place.host_id, []).append(place)
-    wanted = Q(pk__in=[place.run_id for place in places])
+    wanted = Q(pk__in=places.order_by().values("run"))  # by the database: a host may have left any number
     if called := list(names):
         wanted |= Q(name__in=called) | Q(marker__in=called)
     for run in TrainingRun.objects.filter(wanted).order_by("started_at", "pk"):

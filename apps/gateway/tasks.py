@@ -10,6 +10,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from redis import RedisError
 
+from apps.core.locks import Lock, lead
 from apps.gateway import broker, ingest
 from apps.telemetry import inbox
 
@@ -36,16 +37,21 @@ def drain() -> int:
 
 
 def _work_off_until(end: float) -> tuple[int, bool]:
-    """How many batches, and whether some are left."""
+    """How many batches, and whether some are left.
+
+    One worker at a time while it keeps up, so that the other processors are free for a stop; a second one
+    stands by, and helps where more has piled up.
+    """
     done = 0
-    while time.monotonic() < end:
-        worked = ingest.work_off()
-        done += worked
-        if worked:
-            continue
-        if not inbox.is_waiting():
-            return done, False
-        time.sleep(PAUSE_SECONDS)  # another drain is at the agents whose batches wait; it may leave some
+    with lead(Lock.DRAIN) as leads:
+        while time.monotonic() < end:
+            worked = ingest.work_off() if leads() or inbox.is_deep() else 0
+            done += worked
+            if worked:
+                continue
+            if not inbox.is_waiting():
+                return done, False
+            time.sleep(PAUSE_SECONDS)
     return done, inbox.is_waiting()
 
 

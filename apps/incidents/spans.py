@@ -7,7 +7,7 @@ before the incident's own row, and so waits for alerts under way.
 
 from collections.abc import Iterable
 
-from apps.core.bulk import rows
+from apps.core.bulk import MOST_ROWS, rows
 from apps.incidents.models import IncidentSpan
 
 LOCK = """
@@ -44,6 +44,5 @@ def closed_before(keys: Iterable[bytes]) -> dict[bytes, int]:
 def open_spans(made: Iterable[tuple[bytes, int]]) -> None:
     """From the next alert on, those of each key belong to its incident."""
     first = int(rows(NEXT)[0][0])
-    IncidentSpan.objects.bulk_create(
-        [IncidentSpan(incident_id=incident, key=key, first_alert_id=first) for key, incident in made]
-    )
+    spans = [IncidentSpan(incident_id=incident, key=key, first_alert_id=first) for key, incident in made]
+    IncidentSpan.objects.bulk_create(spans, MOST_ROWS)

@@ -58,6 +58,11 @@ SELECT b.id, b.agent_id, a.host_id, h.name, b.sequence, b.received_at, b.attempt
  WHERE b.id = ANY(%s) ORDER BY b.id
 """
 
+DEPTH = """
+SELECT count(*), COALESCE(sum(records), 0)
+  FROM (SELECT records FROM telemetry_batch WHERE state = 'pending' AND attempts = 0 LIMIT %s) AS waiting
+"""
+
 
 def take(*, only: int | None = None) -> list[Waiting]:
     """Batches that wait, oldest first, held until the end of this transaction.
@@ -92,6 +97,12 @@ def _chosen(found: list[tuple[int, int, int, int]]) -> list[int]:
 def is_waiting() -> bool:
     """Whether anything is left that was not tried yet; another worker may be about to take it."""
     return Batch.objects.filter(state=BatchState.PENDING, attempts=0).exists()
+
+
+def is_deep() -> bool:
+    """Whether more waits than one worker takes at once."""
+    ((batches, records),) = rows(DEPTH, [MOST_BATCHES])
+    return bool(batches >= MOST_BATCHES or records >= MOST_RECORDS)
 
 
 def done(taken: list[Waiting]) -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from apps.core.locks import Lock, lead
 from apps.gateway import tasks
 from apps.gateway.kick import Kick
 from apps.telemetry import inbox
@@ -111,3 +112,54 @@ def test_drain_waits_for_what_another_one_holds(broker: "redis.Redis") -> None:
     threading.Timer(0.3, done.set).start()
     assert tasks.drain() == 2
     other.join()
+
+
+@contextlib.contextmanager
+def another_leads(first: threading.Event) -> Iterator[list[int]]:
+    """Another worker is at the inbox until `first` is set; what waited when it left."""
+    leading, left = threading.Event(), list[int]()
+
+    def work() -> None:
+        with lead(Lock.DRAIN) as leads:
+            assert leads()
+            leading.set()
+            first.wait(timeout=30)
+            left.append(Batch.objects.filter(state="pending").count())
+        connection.close()
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert leading.wait(timeout=10)
+    try:
+        yield left
+    finally:
+        first.set()
+        other.join()
+
+
+def test_second_drain_stands_by_while_the_first_keeps_up(broker: "redis.Redis") -> None:
+    put(Machine.enrolled(), alert())
+    leaves = threading.Event()
+    with another_leads(leaves) as left:
+        threading.Timer(0.3, leaves.set).start()
+        assert tasks.drain() == 1
+    assert left == [1], "it was worked off only when the first had gone"
+
+
+def test_second_drain_helps_where_more_has_piled_up(
+    broker: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_BATCHES", 2)
+    monkeypatch.setattr(tasks, "LONGEST_SECONDS", 1.0)
+    for _ in range(4):
+        put(Machine.enrolled(), alert())
+    with another_leads(threading.Event()) as left:
+        assert tasks.drain() == 3
+    assert left == [1]
+
+
+def test_a_drain_that_ended_leads_no_more(broker: "redis.Redis") -> None:
+    put(Machine.enrolled(), alert())
+    tasks.drain()
+    with another_leads(threading.Event()):
+        pass

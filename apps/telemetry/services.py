@@ -1,6 +1,7 @@
 """Facts go into their tables in bulk; each once, however often it is told."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from apps.core.bulk import rows, run, stage
@@ -41,7 +42,7 @@ def _staged(name: str, shape: Any, lines: Iterable[Sequence[Any]]) -> str:
 
 
 PROCESSES = """
-INSERT INTO telemetry_process AS p ({names}, executed_at) SELECT {names}, started_at FROM {table}
+INSERT INTO telemetry_process AS p ({names}) SELECT {names} FROM {table}
     ON CONFLICT (host_id, pid, start_ticks) DO UPDATE
    SET argv = EXCLUDED.argv, exe = EXCLUDED.exe, cwd = EXCLUDED.cwd, cgroup = EXCLUDED.cgroup,
        executed_at = EXCLUDED.executed_at, marker = EXCLUDED.marker, uid = EXCLUDED.uid,
@@ -58,13 +59,20 @@ RETURNING id, host_id, pid, start_ticks
 def store_processes(started: Iterable[ProcessRow]) -> dict[ProcessKey, int]:
     """The processes are there; answers the ids of those that are new or now run another program.
 
-    A process keeps its pid and start time when it executes another program: the row then names that one.
+    A process keeps its pid and start time when it executes another program: the row then names that one,
+    and since when it runs, and when the process itself began.
     """
-    last = {row[:3]: row for row in started}
+    last: dict[ProcessKey, ProcessRow] = {}
+    began: dict[ProcessKey, datetime] = {}
+    for row in started:
+        last[row[:3]] = row
+        began.setdefault(row[:3], row.started_at)
     if not last:
         return {}
-    table = _staged("process", ProcessRow, (last[key] for key in sorted(last)))
-    found = rows(PROCESSES.format(names=", ".join(ProcessRow._fields), table=table))
+    names = (*ProcessRow._fields, "executed_at")
+    lines = ((*last[key]._replace(started_at=began[key]), last[key].started_at) for key in sorted(last))
+    table = stage("process", _columns(names), lines)
+    found = rows(PROCESSES.format(names=", ".join(names), table=table))
     return {(host, pid, ticks): pk for pk, host, pid, ticks in found}
 
 

@@ -88,7 +88,7 @@ def thread(alert: Alert, call: ToolCall | None) -> list[Fact]:
     if alert.connection:
         knots.append(_connection(alert.connection))
     if alert.process:
-        knots.append(_process(alert.process))
+        knots.append(_process(alert.process, seen=alert.occurred_at))
     if call:
         knots.append(("call", call.started_at, f"Tool call {call.name}", call.arguments, call))
     # By time and not by kind: a process that was there before the call has to look like it.
@@ -128,8 +128,10 @@ def _said(facts: list[dict[str, Any]], *, against: bool) -> list[str]:
     return list(dict.fromkeys(filter(None, says)))
 
 
-def _process(row: Process) -> tuple[str, datetime, str, Any, Any]:
-    return "process", row.executed_at, f"Process {row.pid}", row.argv or row.exe, row
+def _process(row: Process, *, seen: datetime) -> tuple[str, datetime, str, Any, Any]:
+    """Since it runs its program; where it had run another one when the alert was raised, since it began."""
+    since = row.executed_at if row.executed_at <= seen else row.started_at
+    return "process", since, f"Process {row.pid}", row.argv or row.exe, row
 
 
 def _connection(row: Connection) -> tuple[str, datetime, str, Any, Any]:

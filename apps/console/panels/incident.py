@@ -10,7 +10,6 @@ from apps.console.panels.case import Case
 from apps.console.panels.spoken import spoken
 from apps.core.text import visible
 from apps.detection.models import Alert
-from apps.fleet.models import Placement
 from apps.incidents.selectors import story, tree
 from apps.incidents.selectors.join import Fact, Join
 from apps.telemetry.models import ToolCall
@@ -142,10 +141,7 @@ def ladder(case: Case) -> Context:
     run = case.incident.run
     if run is None:
         return {"ladder": None, "incident": case.incident}
-    live = list(Placement.objects.filter(run=run, ended_at=None))
-    gpus = sum(len(row.gpus) for row in live)
-    about = {"run": run, "hosts": len(live), "gpus": gpus or None, "incident": case.incident}
-    return {"ladder": about, "incident": case.incident}
+    return {"ladder": orders.ladder(run, case.incident), "incident": case.incident}
 
 
 PANELS: dict[str, Callable[[Case], Context]] = {

@@ -6,9 +6,12 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from apps.fleet.choices import RunState
+from apps.fleet.models import Placement, TrainingRun
 from apps.incidents.models import Incident
-from apps.response.choices import WORST_FIRST, Stage
+from apps.response.choices import WORST_FIRST, Action, Stage
 from apps.response.models import ContainmentOrder
+from apps.telemetry.models import Process
 
 SHOWN = 50
 
@@ -24,6 +27,21 @@ def around(incident: Incident) -> QuerySet[ContainmentOrder]:
 def listed(rows: QuerySet[ContainmentOrder]) -> list[dict[str, Any]]:
     """Rows of `components/_orders.html`: the worst host speaks for the order."""
     return [_line(row) for row in rows.select_related("by", "run").prefetch_related("targets")[:SHOWN]]
+
+
+def ladder(run: TrainingRun, incident: Incident | None) -> dict[str, Any]:
+    """The way to an order. That a run ended is what a host said: what is known against it stands beside."""
+    live = list(Placement.objects.filter(run=run, ended_at=None))
+    ended = run.state == RunState.ENDED
+    kills = ContainmentOrder.objects.filter(run=run, action=Action.KILL).order_by("-id")
+    return {
+        "run": run,
+        "hosts": len(live),
+        "gpus": sum(len(row.gpus) for row in live) or None,
+        "incident": incident,
+        "kill": next(iter(listed(kills)), None) if ended else None,
+        "left": Process.objects.filter(run=run, ended_at=None).count() if ended else 0,
+    }
 
 
 def worst(stages: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from apps.attribution.choices import Origin
@@ -62,7 +62,11 @@ def calls(run: TrainingRun) -> Context:
     rows = list(ToolCall.objects.filter(run=run).order_by("-started_at")[: CALLS + 1])
     shown = rows[:CALLS]
     joined: dict[int, list[Context]] = {}
-    found = Attribution.objects.filter(tool_call__in=shown, superseded_at=None).select_related("alert")
+    found = Attribution.objects.filter(
+        Q(alert__run=run) | Q(origin=Origin.MODEL),  # not what only happened on the same host at that time
+        tool_call__in=shown,
+        superseded_at=None,
+    ).select_related("alert")
     models: set[int | None] = set()
     for row in found.order_by("-alert__rule__level", "alert_id")[:500]:
         rests = ", ".join(_rests(item) for item in row.basis[:3] if isinstance(item, dict))
@@ -124,9 +128,7 @@ def incidents(run: TrainingRun) -> Context:
 
 def ladder(run: TrainingRun) -> Context:
     """The way to an order."""
-    live = list(Placement.objects.filter(run=run, ended_at=None))
-    gpus = sum(len(row.gpus) for row in live)
-    return {"run": run, "ladder": {"run": run, "hosts": len(live), "gpus": gpus or None, "incident": None}}
+    return {"run": run, "ladder": order_lists.ladder(run, None)}
 
 
 PANELS: dict[str, Callable[[TrainingRun], Context]] = {

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.urls import reverse
 
+from apps.attribution.models import Attribution
 from apps.incidents import services
 from apps.incidents.choices import Status
 from apps.incidents.models import Annotation, Incident
@@ -130,3 +131,17 @@ def test_an_incident_without_a_run_offers_no_order():
     page = browser("ana").get(f"/incidents/{it.incident.pk}/").content.decode()
     assert "no run under this incident" in page
     assert "rung kill" not in page
+
+
+def test_what_speaks_for_a_hypothesis_does_not_stand_behind_the_word_against():
+    it = story()
+
+    def said() -> str:
+        return browser("mei").get(f"/incidents/{it.incident.pk}/panel/hypotheses/").content.decode()
+
+    basis = [{"matcher": "command", "strength": 90, "says": "its words", "against": False}]
+    Attribution.objects.update(basis=basis)
+    assert "1 for, 0 against<" in said()
+    other = {"matcher": "ancestry", "strength": 40, "says": "a person signed in", "against": True}
+    Attribution.objects.update(basis=[*basis, other])
+    assert "1 for, 1 against: a person signed in<" in said()

@@ -62,7 +62,7 @@ def hypotheses(case: Case) -> Context:
                 "strength": it.strength or 0,
                 "count_for": len(it.supports),
                 "count_against": len(it.against),
-                "note": (it.against or it.supports or [""])[0],
+                "note": next(iter(it.against), ""),  # behind "n against:"; what is for it stands below
             }
             for it in sorted(case.join.hypotheses, key=lambda it: -(it.strength or 0))
         ]

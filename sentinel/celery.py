@@ -24,7 +24,7 @@ def look_after_connections(**_: Any) -> None:
 
 task_prerun.connect(look_after_connections)
 
-BEHIND = 10  # of 19
+BEHIND = 19
 
 
 def give_way(**_: Any) -> None:

@@ -12,6 +12,7 @@ from redis import RedisError
 
 from apps.core.locks import Lock, lead
 from apps.gateway import broker, ingest
+from apps.response.selectors import stop_is_under_way
 from apps.telemetry import inbox
 
 log = logging.getLogger(__name__)
@@ -40,12 +41,13 @@ def _work_off_until(end: float) -> tuple[int, bool]:
     """How many batches, and whether some are left.
 
     One worker at a time while it keeps up, so that the other processors are free for a stop; a second one
-    stands by, and helps where more has piled up.
+    stands by, and helps where more has piled up. While a stop is under way both stand by: a moment, at most.
     """
     done = 0
     with lead(Lock.DRAIN) as leads:
         while time.monotonic() < end:
-            worked = ingest.work_off() if leads() or inbox.is_deep() else 0
+            mine = not stop_is_under_way() and (leads() or inbox.is_deep())
+            worked = ingest.work_off() if mine else 0
             done += worked
             if worked:
                 continue

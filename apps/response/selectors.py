@@ -1,5 +1,7 @@
 """Orders as a host agent pulls them, and what their receipts say."""
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from apps.fleet.models import Host, HostAgent, Placement
@@ -8,6 +10,8 @@ from apps.response.models import ContainmentOrder, OrderTarget, Receipt
 from apps.response.reading import judged
 
 MOST_PENDING = 100
+JUST_NOW = timedelta(seconds=1)
+ON_THE_WAY = (Stage.REQUESTED, Stage.DELIVERED, Stage.FROZEN, Stage.CAPTURED, Stage.SIGNALLED)
 
 
 def pending(agent: HostAgent) -> list[OrderTarget]:
@@ -18,6 +22,13 @@ def pending(agent: HostAgent) -> list[OrderTarget]:
         order__expires_at__gt=timezone.now(),
     )
     return list(waiting.only("payload", "signature").order_by("pk")[:MOST_PENDING])
+
+
+def stop_is_under_way() -> bool:
+    """Whether a host was given an order a moment ago and has not said yet what came of it."""
+    since = timezone.now() - JUST_NOW
+    going = OrderTarget.objects.filter(settled_at=None, stage__in=ON_THE_WAY, stage_at__gt=since)
+    return going.exists()
 
 
 def reached(order: ContainmentOrder, receipts: list[Receipt]) -> dict[str, int]:

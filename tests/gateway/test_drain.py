@@ -13,12 +13,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.core.locks import Lock, lead
-from apps.gateway import tasks
+from apps.gateway import ingest, tasks
 from apps.gateway.kick import Kick
+from apps.response import selectors
 from apps.telemetry import inbox
 from apps.telemetry.models import Batch
 from tests.gateway.machine import Machine
 from tests.gateway.working import alert, put
+from tests.response import cast as response
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,3 +165,25 @@ def test_a_drain_that_ended_leads_no_more(broker: "redis.Redis") -> None:
     tasks.drain()
     with another_leads(threading.Event()):
         pass
+
+
+def test_what_waits_lets_a_stop_that_is_under_way_go_first(
+    broker: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors, "JUST_NOW", timedelta(seconds=2))
+    found: list[bool] = []
+    put(Machine.enrolled(), alert())
+    ana, run = response.person(), response.run(response.machine())
+    order = response.order(run, ana)
+    assert selectors.stop_is_under_way()
+
+    def work_off() -> int:
+        found.append(selectors.stop_is_under_way())
+        return worked_off()
+
+    worked_off = ingest.work_off
+    monkeypatch.setattr(ingest, "work_off", work_off)
+    assert tasks.drain() == 1, "and a host that says nothing holds up nobody"
+    assert not any(found)
+    order.targets.update(stage_at=timezone.now(), stage="WATCHING")
+    assert not selectors.stop_is_under_way()

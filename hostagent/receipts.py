@@ -90,11 +90,10 @@ class Receipts:
         given = self._given(timeout)
         results = [one for one in given if one["stage"] not in PASSING]
         evidence = [one for one in given if one["stage"] in PASSING and one["evidence"] is not None]
-        signed = [self._sign_and_keep(one) for one in [*evidence, *results]][len(evidence) :]
+        self._keep(evidence)
+        signed = self._keep(results)
         hurried = len(results) < len(given) and self._hurry(signed)
-        for one in given:
-            if one["stage"] in PASSING and one["evidence"] is None:
-                self._sign_and_keep(one)
+        self._keep([one for one in given if one["stage"] in PASSING and one["evidence"] is None])
         if hurried:
             time.sleep(PAUSE_S)  # the server is telling people now
 
@@ -119,6 +118,16 @@ class Receipts:
             self._post(first)
             return True
         return False
+
+    def _keep(self, given: list[ReceiptPayload]) -> list[str]:
+        """The signatures of those that are on disk now. One that cannot be signed costs no other."""
+        signed = []
+        for one in given:
+            try:
+                signed.append(self._sign_and_keep(one))
+            except Exception:
+                log.exception("the receipt %s of order %s is lost", one["stage"], one["order_id"])
+        return signed
 
     def wake(self) -> None:
         self._queue.put(None)

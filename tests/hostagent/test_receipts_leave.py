@@ -26,7 +26,7 @@ class Heard:
         self.posts.append([json.loads(one["payload"])["stage"] for one in json.loads(body)])
 
 
-def posted(heard: Heard, tmp_path: Path, stages: list[str]) -> Journal:
+def posted(heard: Heard, tmp_path: Path, stages: list[str], argv: Any = ("x" * 9_000,)) -> Journal:
     """What is in the journal after the stages were given and the agent ended."""
     stop = threading.Event()
     journal = Journal(tmp_path / "journal.db")
@@ -34,7 +34,7 @@ def posted(heard: Heard, tmp_path: Path, stages: list[str]) -> Journal:
     receipts = Receipts(journal, load_key(key) if key.exists() else create_key(key), cast(AgentClient, heard))
     order = cast(OrderPayload, {"order_id": 7, "nonce": "n"})
     for stage in stages:
-        evidence: dict[str, Any] | None = {"argv": ["x" * 9_000]} if stage == "CAPTURED" else None
+        evidence: dict[str, Any] | None = {"argv": argv} if stage == "CAPTURED" else None
         receipts.give(order, stage, since=time.monotonic(), evidence=evidence)  # type: ignore[arg-type]
     stop.set()
     receipts.run(stop)
@@ -64,6 +64,12 @@ def test_the_evidence_is_on_disk_before_the_result_leaves(tmp_path: Path) -> Non
     posted(looks, tmp_path, ["DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED", "WATCHING"])
     assert kept[:2] == ["CAPTURED", "WATCHING"], "an agent killed now loses the evidence of what it said"
     assert looks.posts[0] == ["WATCHING"]
+
+
+def test_evidence_that_cannot_be_signed_does_not_cost_the_result(tmp_path: Path) -> None:
+    heard = Heard()
+    posted(heard, tmp_path, ["DELIVERED", "CAPTURED", "WATCHING"], argv=[object()])
+    assert heard.posts == [["WATCHING"], ["DELIVERED"]]
 
 
 def test_steps_without_a_result_yet_go_together(tmp_path: Path) -> None:

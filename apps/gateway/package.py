@@ -19,11 +19,11 @@ from pathlib import Path, PurePosixPath
 from django.conf import settings
 
 # Dependencies of hostagent/pyproject.toml, by distribution; a test holds the two together.
-CARRIED = ("pycryptodome", "websockets")
+CARRIED = ("nvidia-ml-py", "pycryptodome", "websockets")
 INSIDE = "site-packages"
 DESCRIPTION = "platform.json"
 PYTHONS = ((3, 11), (3, 13))
-NOT_NEEDED = re.compile(r"(^|/)(SelfTest|tests?|__pycache__)/|\.(pyc|pyi|c|h)$")
+NOT_NEEDED = re.compile(r"(^|/)(SelfTest|tests?|__pycache__)/|\.(pyc|pyi|c|h)$|^example\.py$")
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _TAG = re.compile(r"(manylinux|musllinux)_(\d+)_(\d+)_(.+)|(manylinux\d+)_(.+)")
 

@@ -157,7 +157,7 @@ def _owes_nothing_to_this_environment(prefix: Path) -> None:
     """Every module that the installed agent loads is its own or the machine's."""
     code = (
         "import sys, hostagent.agent, hostagent.observer, hostagent.bell\n"
-        "import websockets, Crypto.Signature.eddsa\n"
+        "import websockets, Crypto.Signature.eddsa, pynvml\n"
         "print(*sorted({getattr(m, '__file__', None) or '' for m in sys.modules.values()}), sep='\\n')"
     )
     run = [prefix / "bin" / "python3", "-I", "-c", code]

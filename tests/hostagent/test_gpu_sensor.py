@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hostagent import procfs
+from hostagent.sensors import gpu
 from hostagent.sensors.gpu import GpuSensor
 from tests.hostagent.seeing import Seen
 
@@ -43,6 +46,28 @@ class Nvml:
         if since <= 0:
             raise self.NVMLError("Not Found")
         return [SimpleNamespace(pid=os.getpid(), smUtil=97)]
+
+
+@pytest.fixture(autouse=True)
+def _a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpu, "DEVICES", tmp_path)
+
+
+def test_without_a_device_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(gpu, "DEVICES", tmp_path / "empty")
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml())  # type: ignore[arg-type]
+    state = GpuSensor(Seen()).state()  # type: ignore[arg-type]
+    assert (state["mode"], state["blind"]) == ("off", "No GPU is read here: no GPU device on this host.")
+
+
+def test_the_binding_that_is_handed_out_has_what_is_used() -> None:
+    """Loaded by itself: eighteen MiB for the length of this test's process otherwise."""
+    names = [name for name in vars(Nvml) if name.startswith(("nvml", "NVML"))]
+    code = (
+        f"import pynvml; assert not [n for n in {names!r} if not hasattr(pynvml, n)]; print(pynvml.NVMLError)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_holders_of_a_gpu_are_told_with_memory_and_share(monkeypatch: pytest.MonkeyPatch) -> None:

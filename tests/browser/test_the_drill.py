@@ -58,3 +58,23 @@ def test_an_incident_is_seen_taken_and_its_run_killed_with_proof(place: Place, s
     host = int((ana.locator("tr[id^=target-]").first.get_attribute("id") or "").removeprefix("target-"))
     ana.evaluate(RING, host)
     expect(ana.locator("tr .tile").first).to_have_text("Survived")
+
+
+def test_a_drill_is_started_from_the_hosts_page(place: Place, sign_in: SignIn) -> None:
+    """After the first one: a host plays one at a time, and the page offers none until that has ended."""
+    ana = sign_in("ana")
+    start = ana.get_by_role("button", name="Start the drill rome")
+
+    def offered() -> bool:
+        ana.goto(f"{place.address}/fleet/1/")
+        return start.is_visible()
+
+    until(offered, seconds=60)
+    start.click()
+    expect(ana.get_by_label(re.compile("^Why"))).to_be_focused()
+    ana.keyboard.type("the monthly check")
+    ana.keyboard.press("Enter")
+    run = ana.locator(".facts a.textlink code")
+    run.wait_for(timeout=LONG)
+    assert until(lambda: place.marked(run.inner_text()), seconds=60)
+    expect(start).to_be_hidden()

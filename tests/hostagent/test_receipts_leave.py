@@ -49,21 +49,19 @@ def test_the_result_goes_first_and_all_go(tmp_path: Path) -> None:
     assert journal.unsent() == []
 
 
-def test_the_evidence_is_on_disk_before_the_result_leaves(tmp_path: Path) -> None:
-    kept: list[str] = []
+def test_all_are_on_disk_before_the_result_leaves(tmp_path: Path) -> None:
+    kept: list[int] = []
 
     class Looks(Heard):
         def post(self, path: str, body: bytes) -> None:
             with sqlite3.connect(tmp_path / "journal.db") as disk:  # as another process would see it
-                kept.extend(
-                    json.loads(text)["stage"] for (text,) in disk.execute("SELECT payload FROM receipt")
-                )
+                kept.append(disk.execute("SELECT count(*) FROM receipt").fetchone()[0])
             super().post(path, body)
 
     looks = Looks()
     posted(looks, tmp_path, ["DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED", "WATCHING"])
-    assert kept[:2] == ["CAPTURED", "WATCHING"], "an agent killed now loses the evidence of what it said"
     assert looks.posts[0] == ["WATCHING"]
+    assert kept[0] == 5, "an agent killed now leaves a hole in the numbers, and loses its evidence"
 
 
 def test_evidence_that_cannot_be_signed_does_not_cost_the_result(tmp_path: Path) -> None:
@@ -89,14 +87,6 @@ def test_with_the_server_away_every_one_is_kept(tmp_path: Path) -> None:
     journal = posted(Away(), tmp_path, ["DELIVERED", "CAPTURED", "WATCHING"])
     kept = {json.loads(one.signed["payload"])["stage"] for one in journal.unsent()}
     assert kept == {"DELIVERED", "CAPTURED", "WATCHING"}
-
-
-def test_a_result_goes_before_however_many_steps(tmp_path: Path) -> None:
-    heard = Heard()
-    journal = posted(heard, tmp_path, ["FROZEN"] * 60 + ["WATCHING"])
-    assert [len(stages) for stages in heard.posts] == [1, 50, 10]
-    assert heard.posts[0] == ["WATCHING"]
-    assert journal.unsent() == []
 
 
 def test_a_result_behind_what_waited_for_the_server_goes_in_its_turn(tmp_path: Path) -> None:

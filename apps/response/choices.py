@@ -61,10 +61,10 @@ WORST_FIRST = (
     Stage.RESUMED,
 )
 
-# A receipt moves a target on from any of these, and never back. Receipts come in bundles and after long
-# silences, so steps may be left out; what the server itself concluded from silence gives way to what a host
-# signed, except that NOT_CONFIRMED is only undone by an outcome.
-_UNDER_WAY = (
+# From an order to what comes of it. A receipt moves a target on from any of these, and never back. Receipts
+# come in bundles and after long silences, so steps may be left out; what the server itself concluded from
+# silence gives way to what a host signed, except that NOT_CONFIRMED is only undone by an outcome.
+STEPS = (
     Stage.REQUESTED,
     Stage.DELIVERED,
     Stage.FROZEN,
@@ -81,15 +81,15 @@ OUTCOMES: dict[str, frozenset[Stage]] = {
 REFUSALS = frozenset({Stage.REFUSED, Stage.EXPIRED, Stage.NOT_CONFIRMED})
 REACHED_FROM: dict[str, frozenset[Stage]] = {
     **{
-        step: frozenset({*_UNDER_WAY[:place], *_SILENT})
-        for place, step in enumerate(_UNDER_WAY)
+        step: frozenset({*STEPS[:place], *_SILENT})
+        for place, step in enumerate(STEPS)
         if step != Stage.REQUESTED
     },
     **{
-        outcome: frozenset({*_UNDER_WAY, *_SILENT, Stage.NOT_CONFIRMED})
+        outcome: frozenset({*STEPS, *_SILENT, Stage.NOT_CONFIRMED})
         for outcome in (Stage.VERIFIED, Stage.PAUSED, Stage.RESUMED, Stage.SURVIVED, Stage.REFUSED)
     },
-    Stage.NOT_CONFIRMED: frozenset({*_UNDER_WAY, *_SILENT}),
+    Stage.NOT_CONFIRMED: frozenset({*STEPS, *_SILENT}),
     Stage.EXPIRED: frozenset({Stage.REQUESTED, Stage.DELIVERED, Stage.UNREACHABLE}),
 }
 # What a dead run looks like from its host: all five, or it is not verified.

@@ -5,13 +5,13 @@ from datetime import timedelta
 from django.utils import timezone
 
 from apps.fleet.models import Host, HostAgent, Placement
-from apps.response.choices import Stage
+from apps.response.choices import STEPS, Stage
 from apps.response.models import ContainmentOrder, OrderTarget, Receipt
 from apps.response.reading import judged
 
 MOST_PENDING = 100
 JUST_NOW = timedelta(seconds=1)
-ON_THE_WAY = (Stage.REQUESTED, Stage.DELIVERED, Stage.FROZEN, Stage.CAPTURED, Stage.SIGNALLED)
+ON_THE_WAY = STEPS[: STEPS.index(Stage.WATCHING)]
 
 
 def pending(agent: HostAgent) -> list[OrderTarget]:

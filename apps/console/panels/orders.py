@@ -39,7 +39,7 @@ def ladder(run: TrainingRun, incident: Incident | None) -> dict[str, Any]:
         "hosts": len(live),
         "gpus": sum(len(row.gpus) for row in live) or None,
         "incident": incident,
-        "kill": next(iter(listed(kills)), None) if ended else None,
+        "kill": next(iter(listed(kills[:1])), None) if ended else None,
         "left": Process.objects.filter(run=run, ended_at=None).count() if ended else 0,
     }
 

@@ -11,14 +11,14 @@ from django.utils import timezone
 from apps.audit import services as audit
 from apps.core.transitions import moved
 from apps.feed import services as feed
-from apps.response.choices import Stage
+from apps.response.choices import STEPS, Stage
 from apps.response.models import OrderTarget
 from apps.response.news import moved_entry, order_subject
 
 SWEEPER = 7_310  # advisory lock: one process sweeps at a time, the others pass by
 MOST = 500
 WAITING = (Stage.REQUESTED, Stage.UNREACHABLE)
-UNDER_WAY = (Stage.DELIVERED, Stage.FROZEN, Stage.CAPTURED, Stage.SIGNALLED, Stage.WATCHING)
+UNDER_WAY = STEPS[STEPS.index(Stage.DELIVERED) :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The bell: a WebSocket on which the server says that there is something to fetch."""
+"""The bell: a WebSocket on which the server says that there is something to fetch, or brings it along."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from hostagent import protocol
 from hostagent.client import AgentClient, tls_context
 from hostagent.clock import Clock
 from hostagent.config import Identity
+from hostagent.orders import signed_orders
+from hostagent.protocol import Signed
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,14 @@ MAX_FRAME_BYTES = 64 * 1024
 
 
 class Bell:
-    """Keeps the socket up; `up` says whether it is. Rings once after every (re)connection."""
+    """Keeps the socket up; `up` says whether it is.
+
+    `ring` is given the orders that came along, not judged yet; none means to fetch. It is called once after
+    every (re)connection.
+    """
 
     def __init__(
-        self, identity: Identity, client: AgentClient, clock: Clock, ring: Callable[[], None]
+        self, identity: Identity, client: AgentClient, clock: Clock, ring: Callable[[list[Signed]], None]
     ) -> None:
         self._identity = identity
         self._client = client
@@ -63,7 +69,7 @@ class Bell:
         with self._connect() as socket:
             self.up = True
             self._note("")
-            self._ring()  # whatever was ordered while the bell was down
+            self._ring([])  # whatever was ordered while the bell was down
             beat_due, heard = time.monotonic(), time.monotonic()
             while not stop.is_set():
                 now = time.monotonic()
@@ -103,7 +109,7 @@ class Bell:
         if not isinstance(message, dict):
             return
         if message.get("bell") == "orders":
-            self._ring()
+            self._ring(signed_orders(message))
         sent_ms = message.get("beat")
         if isinstance(sent_ms, int):
             self._clock.observe(message.get("server_time_ms"), sent_at=sent_ms / 1000, got_at=got_at)

@@ -1,5 +1,8 @@
 """The order journal: which orders were taken, how far each got, and every receipt until it is delivered.
 
+Receipts are kept as the texts that get signed. Ed25519 signs a text the same way each time, so the signature
+is made when a receipt leaves, and a stop's result does not wait until all the steps to it are signed.
+
 A file of its own, so that neither a full spool nor a stuck upload can get in the way of a stop. When even
 this file cannot be written (the disk is full), it goes on in memory: a stop matters more than its record.
 """
@@ -13,8 +16,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from hostagent.protocol import Signed
-
 log = logging.getLogger(__name__)
 
 KEEP_S = 90 * 86_400.0
@@ -25,14 +26,23 @@ CREATE TABLE IF NOT EXISTS taken (
     taken_at REAL NOT NULL, done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS receipt (
     id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, seq INTEGER NOT NULL, payload TEXT NOT NULL,
-    signature TEXT NOT NULL, sent INTEGER NOT NULL DEFAULT 0, UNIQUE (order_id, seq));
+    sent INTEGER NOT NULL DEFAULT 0, UNIQUE (order_id, seq));
 CREATE INDEX IF NOT EXISTS receipt_unsent ON receipt (id) WHERE sent = 0;
 """
 
 
+class Step(NamedTuple):
+    """One receipt as it is kept; a final one closes its order."""
+
+    order_id: int
+    seq: int
+    payload: str
+    final: bool
+
+
 class Waiting(NamedTuple):
     id: int  # below zero: kept in memory only
-    signed: Signed
+    payload: str
 
 
 class Journal:
@@ -42,12 +52,15 @@ class Journal:
         self._lock = threading.Lock()
         self._unwritten_orders: dict[int, tuple[str, str]] = {}
         self._unwritten_receipts: list[Waiting] = []
+        self._next_unwritten = -1
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         path.chmod(0o600)
         self._db.execute("PRAGMA journal_mode=WAL")
         # What was written survives this process at once; a host that loses power has no run left to stop
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        if "signature" in [row[1] for row in self._db.execute("PRAGMA table_info(receipt)")]:
+            self._db.execute("ALTER TABLE receipt DROP COLUMN signature")  # earlier host agents kept it
         self._db.execute("DELETE FROM taken WHERE done = 1 AND taken_at < ?", (time.time() - KEEP_S,))
 
     def take(self, order_id: int, nonce: str, payload: str) -> bool:
@@ -88,24 +101,26 @@ class Journal:
             ).fetchone()
         return int(row[0])
 
-    def add_receipt(self, order_id: int, seq: int, signed: Signed, *, final: bool) -> None:
-        """The receipt is on disk; a final one closes its order in the same transaction."""
+    def add(self, steps: list[Step]) -> None:
+        """All of them are on disk together, or in memory where the disk takes none."""
         with self._lock:
             try:
-                self._write_receipt(order_id, seq, signed, final)
+                self._write(steps)
             except sqlite3.Error as error:
-                log.error("receipt %s of order %s kept in memory: %s", seq, order_id, error)
-                self._unwritten_receipts.append(Waiting(-len(self._unwritten_receipts) - 1, signed))
+                log.error("%s receipts kept in memory: %s", len(steps), error)
+                for step in steps:
+                    self._unwritten_receipts.append(Waiting(self._next_unwritten, step.payload))
+                    self._next_unwritten -= 1
 
-    def _write_receipt(self, order_id: int, seq: int, signed: Signed, final: bool) -> None:
+    def _write(self, steps: list[Step]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.execute(
-                "INSERT INTO receipt (order_id, seq, payload, signature) VALUES (?, ?, ?, ?)",
-                (order_id, seq, signed["payload"], signed["signature"]),
+            self._db.executemany(
+                "INSERT INTO receipt (order_id, seq, payload) VALUES (?, ?, ?)",
+                [(step.order_id, step.seq, step.payload) for step in steps],
             )
-            if final:
-                self._db.execute("UPDATE taken SET done = 1 WHERE order_id = ?", (order_id,))
+            done = [(step.order_id,) for step in steps if step.final]
+            self._db.executemany("UPDATE taken SET done = 1 WHERE order_id = ?", done)
             self._db.execute("COMMIT")
         finally:
             if self._db.in_transaction:
@@ -114,10 +129,9 @@ class Journal:
     def unsent(self, limit: int = 50) -> list[Waiting]:
         with self._lock:
             rows = self._db.execute(
-                "SELECT id, payload, signature FROM receipt WHERE sent = 0 ORDER BY id LIMIT ?", (limit,)
+                "SELECT id, payload FROM receipt WHERE sent = 0 ORDER BY id LIMIT ?", (limit,)
             ).fetchall()
-            kept = [Waiting(number, {"payload": text, "signature": mark}) for number, text, mark in rows]
-            return (kept + self._unwritten_receipts)[:limit]
+            return ([Waiting(*row) for row in rows] + self._unwritten_receipts)[:limit]
 
     def sent(self, ids: list[int], *, refused: bool = False) -> None:
         with self._lock:

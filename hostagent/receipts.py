@@ -1,4 +1,4 @@
-"""Receipts: signed and on disk before they leave, sent until the server has them."""
+"""Receipts: on disk before they leave, signed as they leave, sent until the server has them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from hostagent import protocol
 from hostagent.client import UNREACHABLE, AgentClient, RefusedError
-from hostagent.journal import Journal, Waiting
+from hostagent.journal import Journal, Step, Waiting
 from hostagent.keys import HostKey
-from hostagent.protocol import FINAL_STAGES, OrderPayload, ReceiptPayload, Stage
+from hostagent.protocol import FINAL_STAGES, OrderPayload, ReceiptPayload, Signed, Stage
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ NEVER = frozenset({400, 404, 409, 413, 422})  # this very receipt will not be ta
 
 
 class Receipts:
-    """Takes stages from executors without making them wait; one thread signs, stores and sends."""
+    """Takes stages from executors without making them wait; one thread stores, signs and sends."""
 
     def __init__(self, journal: Journal, key: HostKey, client: AgentClient) -> None:
         self._journal = journal
@@ -70,7 +70,7 @@ class Receipts:
         self._queue.put(payload)
 
     def run(self, stop: threading.Event) -> None:
-        """Signs, stores and sends until told to stop; what is not sent by then goes out after the restart."""
+        """Stores, signs and sends until told to stop; what is not sent by then goes out after the restart."""
         wait = 0.0
         while not stop.is_set():
             try:
@@ -83,18 +83,17 @@ class Receipts:
         self._send(0.0)
 
     def _store(self, *, timeout: float) -> None:
-        """What was given is signed and on disk; then what a stop came to leaves before the steps to it.
+        """What was given is on disk; then what a stop came to leaves before the steps to it.
 
         All are kept first: an agent that is killed now must not leave a hole in the receipts' numbers.
         """
-        given = self._given(timeout)
-        self._keep([one for one in given if one["stage"] in PASSING])
-        results = self._keep([one for one in given if one["stage"] not in PASSING])
-        if len(results) < len(given) and self._hurry(results):
+        kept = self._keep(self._given(timeout))
+        results = {step.payload for step, stage in kept if stage not in PASSING}
+        if len(results) < len(kept) and self._hurry(results):
             time.sleep(PAUSE_S)  # the server is telling people now
 
     def _given(self, timeout: float) -> list[ReceiptPayload]:
-        """What waits to be signed; a step waits a little for what it leads to."""
+        """What waits to be kept; a step waits a little for what it leads to."""
         given: list[ReceiptPayload] = []
         with contextlib.suppress(queue.Empty):
             payload = self._queue.get(timeout=timeout) if timeout else self._queue.get_nowait()
@@ -105,9 +104,9 @@ class Receipts:
                 payload = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
         return given
 
-    def _hurry(self, results: list[str]) -> bool:
+    def _hurry(self, results: set[str]) -> bool:
         """The results leave alone; False where that was not possible: they go with the others then."""
-        first = [item for item in self._journal.unsent() if item.signed["signature"] in results]
+        first = [item for item in self._journal.unsent() if item.payload in results]
         if not first:
             return False  # none, or behind so many others that none of it is in this bundle
         with contextlib.suppress(RefusedError, *UNREACHABLE):
@@ -115,31 +114,20 @@ class Receipts:
             return True
         return False
 
-    def _keep(self, given: list[ReceiptPayload]) -> list[str]:
-        """The signatures of those that are on disk now. One that cannot be signed costs no other."""
-        signed = []
+    def _keep(self, given: list[ReceiptPayload]) -> list[tuple[Step, Stage]]:
+        """Those that are on disk now. One that cannot be written as JSON costs no other."""
+        kept = []
         for one in given:
             try:
-                signed.append(self._sign_and_keep(one))
+                kept.append((step_of(one), one["stage"]))
             except Exception:
                 log.exception("the receipt %s of order %s is lost", one["stage"], one["order_id"])
-        return signed
+        if kept:
+            self._journal.add([step for step, _ in kept])
+        return kept
 
     def wake(self) -> None:
         self._queue.put(None)
-
-    def _sign_and_keep(self, payload: ReceiptPayload) -> str:
-        if payload["evidence"] is not None:
-            payload["evidence_sha256"] = evidence_hash(payload["evidence"])
-        text = json.dumps(payload, separators=(",", ":"))
-        signature = self._key.sign(protocol.receipt_bytes(text))
-        self._journal.add_receipt(
-            payload["order_id"],
-            payload["seq"],
-            {"payload": text, "signature": signature},
-            final=payload["stage"] in FINAL_STAGES,
-        )
-        return signature
 
     def _send(self, waited: float) -> float:
         """Everything that waits is sent; how long to wait before the next attempt if it is not."""
@@ -156,9 +144,11 @@ class Receipts:
         return 0.0
 
     def _post(self, waiting: list[Waiting]) -> None:
-        body = json.dumps([item.signed for item in waiting]).encode()
-        self._client.post(protocol.PATH_RECEIPTS, body)
+        self._client.post(protocol.PATH_RECEIPTS, json.dumps([self._signed(one) for one in waiting]).encode())
         self._journal.sent([item.id for item in waiting])
+
+    def _signed(self, one: Waiting) -> Signed:
+        return {"payload": one.payload, "signature": self._key.sign(protocol.receipt_bytes(one.payload))}
 
     def _post_singly(self, waiting: list[Waiting]) -> None:
         """One receipt the server will not have must not hold up the others."""
@@ -177,6 +167,14 @@ class Receipts:
             seq = self._journal.next_seq(order_id) if seq is None else seq
             self._seq[order_id] = seq + 1
             return seq
+
+
+def step_of(payload: ReceiptPayload) -> Step:
+    """The receipt as the exact text that gets signed, its evidence bound to it by hash."""
+    if payload["evidence"] is not None:
+        payload["evidence_sha256"] = evidence_hash(payload["evidence"])
+    text = json.dumps(payload, separators=(",", ":"))
+    return Step(payload["order_id"], payload["seq"], text, payload["stage"] in FINAL_STAGES)
 
 
 def evidence_hash(evidence: dict[str, Any]) -> str:

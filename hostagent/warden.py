@@ -1,4 +1,4 @@
-"""The kill path: hears the bell, fetches orders, carries them out, and sends receipts.
+"""The kill path: hears the bell, takes or fetches orders, carries them out, and sends receipts.
 
 It shares no thread, no lock and no file with the sensors and their upload: when those are stuck, a stop
 still arrives.
@@ -7,8 +7,10 @@ still arrives.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
+import queue
 import threading
 import time
 
@@ -22,7 +24,7 @@ from hostagent.executors.processes import ProcessExecutor
 from hostagent.journal import Journal
 from hostagent.keys import ServerKey, load_key
 from hostagent.orders import Forged, Judge, Known, Refusal, parse, signed_orders
-from hostagent.protocol import OrderPayload, Record, Stage
+from hostagent.protocol import OrderPayload, Record, Signed, Stage
 from hostagent.receipts import Receipts
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ class Warden:
         key = load_key(state.key_file)
         self._state = state
         self._stop = threading.Event()
-        self._rung = threading.Event()
+        self._calls: queue.SimpleQueue[list[Signed]] = queue.SimpleQueue()
         self._receipts_stop = threading.Event()
         self._at_work: list[threading.Thread] = []
         self._clock = Clock()
@@ -51,7 +53,7 @@ class Warden:
         self._client = AgentClient(identity, key, timeout=TIMEOUT_S)
         self._receipts = Receipts(self._journal, key, AgentClient(identity, key, timeout=TIMEOUT_S))
         self._stagehand = Stagehand(state, self._receipts, allowed=allow_drills or identity.allow_drills)
-        self._bell = Bell(identity, AgentClient(identity, key), self._clock, self._rung.set)
+        self._bell = Bell(identity, AgentClient(identity, key), self._clock, self._calls.put)
         self._runs: dict[str, threading.Lock] = {}
         self._refused: set[tuple[int, str]] = set()
         self._reached_at = 0.0
@@ -71,10 +73,9 @@ class Warden:
             if order is not None:
                 self._begin(order, again=True)
         while not self._stop.is_set():
-            self._rung.wait(REASSURE_S if self._bell.up else POLL_S)
-            self._rung.clear()
+            calls = self._heard(REASSURE_S if self._bell.up else POLL_S)
             if not self._stop.is_set():
-                self._fetch_whatever_comes()
+                self._answer(calls)
         self._let_finish()
         self._receipts.wake()
         self._receipts_stop.set()
@@ -88,14 +89,31 @@ class Warden:
 
     def stop(self) -> None:
         self._stop.set()
-        self._rung.set()
+        self._calls.put([])
 
-    def _fetch_whatever_comes(self) -> None:
-        """This thread ends with the agent and never before: one odd answer must not cost the next order."""
+    def _heard(self, timeout: float) -> list[list[Signed]]:
+        """Every call of the bell so far: orders that it brought, or none; one to fetch when time is up."""
         try:
-            self.fetch()
-        except Exception:
-            log.exception("orders could not be read")
+            calls = [self._calls.get(timeout=timeout)]
+        except queue.Empty:
+            return [[]]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                calls.append(self._calls.get_nowait())
+        return calls
+
+    def _answer(self, calls: list[list[Signed]]) -> None:
+        """What was brought is begun, and the rest fetched once.
+
+        This thread ends with the agent and never before: one odd answer must not cost the next order.
+        """
+        for signed in itertools.chain.from_iterable(calls):
+            self._take(signed)
+        if not all(calls):
+            try:
+                self.fetch()
+            except Exception:
+                log.exception("orders could not be read")
 
     def fetch(self) -> None:
         """Every order that waits at the server is judged, and begun if it is for us."""
@@ -115,6 +133,12 @@ class Warden:
         self._problem = problem
 
     def _take(self, signed: object) -> None:
+        try:
+            self._judge_and_begin(signed)
+        except Exception:
+            log.exception("an order could not be begun")
+
+    def _judge_and_begin(self, signed: object) -> None:
         verdict = self._judge.judge(signed, now_ms=self._clock.server_now_ms())
         if isinstance(verdict, Known):
             return

@@ -41,7 +41,7 @@ _rung = asyncio.Event()
 def arrived(socket: Socket) -> None:
     """The socket is looked after from here on."""
     if not _here:
-        hub.current().hang("people", _rung.set)
+        hub.current().hang("people", lambda _: _rung.set())
     _here.add(socket)
 
 

@@ -46,7 +46,7 @@ class Hub:
         self._kept: deque[Item] = deque(maxlen=KEPT)
         self._seats: dict[frozenset[str], set[Seat]] = defaultdict(set)
         self._ahead: set[Seat] = set()
-        self._bells: dict[str, set[Callable[[], None]]] = defaultdict(set)
+        self._bells: dict[str, set[Callable[[str], None]]] = defaultdict(set)
         self._lag_ms = 0
         self._lost_at = time.monotonic()
         self._primed = asyncio.Event()
@@ -82,11 +82,14 @@ class Hub:
         if not self._seats[seat.topics]:
             del self._seats[seat.topics]
 
-    def hang(self, name: str, ring: Callable[[], None]) -> None:
-        """`ring` is called whenever `name` is rung, and once after rings may have been lost."""
+    def hang(self, name: str, ring: Callable[[str], None]) -> None:
+        """`ring` is called whenever `name` is rung, with the text that was handed over or an empty one.
+
+        After rings may have been lost it is called once, with an empty one.
+        """
         self._bells[name].add(ring)
 
-    def unhang(self, name: str, ring: Callable[[], None]) -> None:
+    def unhang(self, name: str, ring: Callable[[str], None]) -> None:
         """`ring` is not called any more."""
         self._bells[name].discard(ring)
         if not self._bells[name]:
@@ -175,10 +178,11 @@ class Hub:
                 self._floor = self._kept[0].id
             self._kept.append(one)
 
-    def _ring(self, names: Iterable[str]) -> None:
-        for name in names:
+    def _ring(self, calls: Iterable[str]) -> None:
+        for call in dict.fromkeys(calls):  # a burst of the same is one
+            name, _, text = call.partition(" ")
             for ring in list(self._bells.get(name, ())):
-                ring()
+                ring(text)
 
     async def _beat_for_ever(self) -> None:
         while True:

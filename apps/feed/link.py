@@ -30,9 +30,9 @@ async def listen(connection: Connection) -> None:
     await connection.execute(f"LISTEN {CHANNEL}".encode())
 
 
-async def rung(connection: Connection, *, timeout: float) -> set[str]:
-    """What was rung, as soon as anything was; nothing after `timeout` seconds."""
-    return {note.payload async for note in connection.notifies(timeout=timeout, stop_after=1)}
+async def rung(connection: Connection, *, timeout: float) -> list[str]:
+    """What was rung, in its order, as soon as anything was; nothing after `timeout` seconds."""
+    return [note.payload async for note in connection.notifies(timeout=timeout, stop_after=1)]
 
 
 async def newest(connection: Connection, limit: int) -> list[Row]:

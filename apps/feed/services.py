@@ -1,6 +1,6 @@
 """Row now, ring on commit: what changed is written in the transaction that changed it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import connection, transaction
@@ -11,6 +11,7 @@ from apps.feed.kinds import KINDS
 from apps.feed.models import FeedEntry
 
 CHANNEL = "sentinel_bell"
+LONGEST_CALL = 7_999  # bytes that PostgreSQL takes in one NOTIFY
 
 
 def publish(
@@ -49,5 +50,18 @@ def publish_many(entries: list[FeedEntry]) -> list[FeedEntry]:
 
 def ring(*names: str) -> None:
     """Wake every web process on commit: `feed`, `orders:<agent id>`, `people`. A missed ring costs a poll."""
+    _call(list(names))
+
+
+def hand(parcels: Mapping[str, str]) -> None:
+    """`ring` each name, and hand its text to whoever hears it: what waits in a row then need not be fetched.
+
+    A text too long for NOTIFY stays behind; that bell only rings.
+    """
+    calls = {name: f"{name} {text}" for name, text in parcels.items()}
+    _call([call if len(call.encode()) <= LONGEST_CALL else name for name, call in calls.items()])
+
+
+def _call(calls: list[str]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, name) FROM unnest(%s::text[]) AS name", [CHANNEL, list(names)])
+        cursor.execute("SELECT pg_notify(%s, call) FROM unnest(%s::text[]) AS call", [CHANNEL, calls])

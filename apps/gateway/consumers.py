@@ -1,4 +1,8 @@
-"""The host agents' bell, `/agent/v1/bell`: it says "look", never what to do; orders are pulled and signed."""
+"""The host agents' bell, `/agent/v1/bell`: it says that there is something to fetch, or brings it along.
+
+What it brings is the same signed text that waits at `/agent/v1/orders`, and is judged in the same way.
+Nothing depends on it: an order that was not heard here, or was too long for the bell, is fetched.
+"""
 
 import asyncio
 import contextlib
@@ -17,14 +21,16 @@ from apps.gateway.auth import RefusedError
 from hostagent import protocol
 
 REVOKED = 4403
-RING = json.dumps({"bell": "orders"})
+LOOK = json.dumps({"bell": "orders"})
+MOST_CALLS = 8  # beyond it the agent fetches them all
 
 
 class BellConsumer(AsyncWebsocketConsumer):
-    """One host agent's socket. Rings in a burst become one: the agent pulls everything that is pending."""
+    """One host agent's socket."""
 
     agent_id: int | None = None
     ringer: asyncio.Task[None] | None = None
+    calls: dict[str, None]  # frames to send, each once
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """As in Channels, without a thread hop for every beat."""
@@ -41,11 +47,11 @@ class BellConsumer(AsyncWebsocketConsumer):
         except RefusedError:
             await self.close()  # before the accept: the handshake is answered with 403
             return
-        self.agent_id, self.rung = agent.pk, asyncio.Event()
+        self.agent_id, self.rung, self.calls = agent.pk, asyncio.Event(), {}
         await self.accept()
         await self._say(bell="hello", server_time_ms=time.time_ns() // 1_000_000)
-        self.rung.set()  # what was ordered while the agent was away
-        hub.current().hang(f"orders:{agent.pk}", self.rung.set)
+        self.ring()  # what was ordered while the agent was away
+        hub.current().hang(f"orders:{agent.pk}", self.ring)
         presence.beat(agent.pk, self)
         self.ringer = asyncio.create_task(self._ring_for_ever())
 
@@ -57,7 +63,7 @@ class BellConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         if self.agent_id is not None:
-            hub.current().unhang(f"orders:{self.agent_id}", self.rung.set)
+            hub.current().unhang(f"orders:{self.agent_id}", self.ring)
             presence.left(self.agent_id, self)
         if self.ringer:
             self.ringer.cancel()
@@ -67,11 +73,31 @@ class BellConsumer(AsyncWebsocketConsumer):
         with contextlib.suppress(OSError):
             await self.close(REVOKED)
 
+    def ring(self, order: str = "") -> None:
+        """The agent is told; with the signed order as JSON, if it was handed over."""
+        if len(self.calls) >= MOST_CALLS:
+            self.calls.clear()
+            order = ""
+        self.calls[brought(order) if order else LOOK] = None
+        self.rung.set()
+
     async def _ring_for_ever(self) -> None:
         with contextlib.suppress(OSError):
             while await self.rung.wait():
                 self.rung.clear()
-                await self.send(RING)
+                calls, self.calls = self.calls, {}
+                for call in calls:
+                    await self.send(call)
 
     async def _say(self, **message: Any) -> None:
         await self.send(json.dumps(message))
+
+
+def brought(order: str) -> str:
+    """The frame that brings one signed order; that to look where the text is none."""
+    try:
+        signed = json.loads(order)
+        one = {"payload": str(signed["payload"]), "signature": str(signed["signature"])}
+    except (ValueError, TypeError, LookupError):
+        return LOOK
+    return json.dumps({"bell": "orders", "orders": [one]})

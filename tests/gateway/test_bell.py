@@ -1,4 +1,4 @@
-"""The bell says "look" as soon as an order is committed, to the host that it is for and to no other."""
+"""The bell brings an order as soon as it is committed, to the host that it is for and to no other."""
 
 import json
 import time
@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from apps.audit.services import SYSTEM
+from apps.feed.services import hand
 from apps.fleet.models import HostAgent
 from apps.fleet.services import revoke
+from apps.response.models import OrderTarget
+from apps.telemetry.models import Batch, Process
 from tests.live import Web, web
 from tests.response.cast import Machine, machine, order, person, run
 
@@ -53,9 +58,60 @@ def test_it_rings_for_an_order_on_this_host_and_not_on_another(server: Web) -> N
         for one in (bell, silent):
             heard(one), heard(one)
         order(run(here), person())
-        assert heard(bell) == {"bell": "orders"}
+        ringing = heard(bell)
+        assert ringing["bell"] == "orders"
+        target = OrderTarget.objects.get()
+        assert ringing["orders"] == [{"payload": target.payload, "signature": target.signature}]
         silent.send(json.dumps({"beat": 1}))
         assert "beat" in heard(silent)
+
+
+def test_an_order_too_long_for_the_bell_is_rung_for(server: Web) -> None:
+    here = machine()
+    training = run(here)
+    now = timezone.now()
+    batch = Batch.objects.create(
+        agent=here.agent, sequence=1, body=b"[]", digest="", signature="", received_at=now
+    )
+    Process.objects.bulk_create(
+        Process(
+            host=here.host, run=training, pid=pid, start_ticks=10**9, ppid=1, batch=batch,
+            started_at=now, executed_at=now, received_at=now,
+        )
+        for pid in range(1, 1_001)
+    )  # fmt: skip
+    with listen(server, here) as bell:
+        heard(bell), heard(bell)
+        order(training, person())
+        assert len(OrderTarget.objects.get().payload) > 8_000
+        assert heard(bell) == {"bell": "orders"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "1", '{"payload": "x"}', '"payload signature"'])
+def test_what_is_no_order_is_only_rung_for(server: Web, text: str) -> None:
+    here = machine()
+    with listen(server, here) as bell:
+        heard(bell), heard(bell)
+        hand({f"orders:{here.agent.pk}": text})
+        assert heard(bell) == {"bell": "orders"}
+
+
+def test_a_burst_is_heard_whole_and_in_its_order_or_fetched(server: Web) -> None:
+    here = machine()
+
+    def signed(number: int) -> dict[str, str]:
+        return {"payload": f"{number}", "signature": "s"}
+
+    with listen(server, here) as bell:
+        heard(bell), heard(bell)
+        with transaction.atomic():
+            for number in range(3):
+                hand({f"orders:{here.agent.pk}": json.dumps(signed(number))})
+        assert [heard(bell)["orders"] for _ in range(3)] == [[signed(number)] for number in range(3)]
+        with transaction.atomic():
+            for number in range(50):
+                hand({f"orders:{here.agent.pk}": json.dumps(signed(number))})
+        assert heard(bell) == {"bell": "orders"}
 
 
 def test_a_beat_comes_back_with_the_server_s_time(server: Web) -> None:

@@ -30,6 +30,7 @@ class Stub:
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # for the next batches
     away: bool = False  # answers orders, and nothing that is sent to it
     refuse_enrolment: bool = False
+    looked: int = 0  # how often orders were asked for
     bad: list[str] = field(default_factory=list)
     agent_key: str = ""
     enrolled: dict[str, Any] = field(default_factory=dict)
@@ -75,15 +76,20 @@ class Stub:
     def sign(self, data: bytes, key: Any = None) -> str:
         return b64url(eddsa.new(key or self.key, "rfc8032").sign(data))
 
-    def order(self, payload: dict[str, Any], *, key: Any = None) -> None:
-        """Signs the order, lists it and rings."""
+    def order(
+        self, payload: dict[str, Any], *, key: Any = None, listed: bool = True, brought: bool = True
+    ) -> None:
+        """Signs the order, lists it and rings; the bell brings it along."""
         text = json.dumps(payload)
-        self.orders.append({"payload": text, "signature": self.sign(protocol.order_bytes(text), key)})
-        self.ring()
+        signed = {"payload": text, "signature": self.sign(protocol.order_bytes(text), key)}
+        if listed:
+            self.orders.append(signed)
+        self.ring(*[signed] if brought else [])
 
-    def ring(self) -> None:
+    def ring(self, *orders: object) -> None:
+        call = {"bell": "orders", "orders": list(orders)} if orders else {"bell": "orders"}
         for loop, queue in list(self.bells):
-            loop.call_soon_threadsafe(queue.put_nowait, {"bell": "orders"})
+            loop.call_soon_threadsafe(queue.put_nowait, call)
 
     def records(self, kind: str | None = None) -> list[dict[str, Any]]:
         found = [record for number in sorted(self.batches) for record in self.batches[number]]
@@ -143,6 +149,7 @@ class Stub:
         if path == protocol.PATH_BATCHES:
             return self._batch(headers, body, now_ms)
         if path == protocol.PATH_ORDERS:
+            self.looked += 1
             return 200, {"orders": self.orders}
         if path == protocol.PATH_RECEIPTS:
             for signed in json.loads(body):

@@ -130,12 +130,66 @@ def test_what_is_no_signed_order_at_all_is_forged(judge: Judge, odd: object) -> 
     assert isinstance(judge.judge(odd, now_ms=now_ms()), Forged)
 
 
-def test_a_forged_order_leaves_the_run_alone_and_is_news(
+BY_BELL_OR_LIST = pytest.mark.parametrize(
+    "way", [{"listed": False}, {"brought": False}], ids=["brought by the bell", "fetched"]
+)
+
+
+@BY_BELL_OR_LIST
+def test_an_order_is_carried_out_however_it_comes(
+    agent: Callable[[], Any],
+    launch: Callable[..., Launched],
+    orders: Orders,
+    stub: Stub,
+    way: dict[str, bool],
+) -> None:
+    run = launch(SLEEP)
+    agent()
+    payload = orders.payload(run, "KILL")
+    stub.order(payload, **way)
+    assert orders.receipts(payload["order_id"])[-1]["stage"] == "VERIFIED"
+    assert run.marked() == []
+
+
+def test_what_the_bell_brought_need_not_be_fetched_and_is_not_done_twice(
     agent: Callable[[], Any], launch: Callable[..., Launched], orders: Orders, stub: Stub
 ) -> None:
     run = launch(SLEEP)
     agent()
-    stub.order(orders.payload(run, "KILL"), key=ECC.generate(curve="Ed25519"))
+    stub.wait(lambda: stub.looked == 1)  # for what was ordered while the bell was down
+    payload = orders.payload(run, "PAUSE")
+    stub.order(payload)
+    first = orders.receipts(payload["order_id"])
+    assert stub.looked == 1
+    stub.ring(*stub.orders)
+    stub.ring()
+    stub.wait(lambda: stub.looked == 2)
+    assert orders.give(run, "RESUME")[-1]["stage"] == "RESUMED"
+    assert orders.receipts(payload["order_id"]) == first
+
+
+def test_nonsense_on_the_bell_does_not_cost_the_order_behind_it(
+    agent: Callable[[], Any], launch: Callable[..., Launched], orders: Orders, stub: Stub
+) -> None:
+    run = launch(SLEEP)
+    agent()
+    stub.ring(None, 5, {"payload": 1}, {"payload": "\ud800", "signature": "x"}, [])
+    payload = orders.payload(run, "KILL")
+    stub.order(payload, listed=False)
+    assert orders.receipts(payload["order_id"])[-1]["stage"] == "VERIFIED"
+
+
+@BY_BELL_OR_LIST
+def test_a_forged_order_leaves_the_run_alone_and_is_news(
+    agent: Callable[[], Any],
+    launch: Callable[..., Launched],
+    orders: Orders,
+    stub: Stub,
+    way: dict[str, bool],
+) -> None:
+    run = launch(SLEEP)
+    agent()
+    stub.order(orders.payload(run, "KILL"), key=ECC.generate(curve="Ed25519"), **way)
     alert = stub.wait(lambda: stub.records("alert"))[0]
     assert alert["rule"] == "forged-order"
     assert alert["level"] == "critical"

@@ -64,7 +64,7 @@ def test_all_are_on_disk_before_the_result_leaves(tmp_path: Path) -> None:
     assert kept[0] == 5, "an agent killed now leaves a hole in the numbers, and loses its evidence"
 
 
-def test_evidence_that_cannot_be_signed_does_not_cost_the_result(tmp_path: Path) -> None:
+def test_evidence_that_cannot_be_written_does_not_cost_the_result(tmp_path: Path) -> None:
     heard = Heard()
     posted(heard, tmp_path, ["DELIVERED", "CAPTURED", "WATCHING"], argv=[object()])
     assert heard.posts == [["WATCHING"], ["DELIVERED"]]
@@ -85,7 +85,7 @@ class Away(Heard):
 
 def test_with_the_server_away_every_one_is_kept(tmp_path: Path) -> None:
     journal = posted(Away(), tmp_path, ["DELIVERED", "CAPTURED", "WATCHING"])
-    kept = {json.loads(one.signed["payload"])["stage"] for one in journal.unsent()}
+    kept = {json.loads(one.payload)["stage"] for one in journal.unsent()}
     assert kept == {"DELIVERED", "CAPTURED", "WATCHING"}
 
 
@@ -94,4 +94,35 @@ def test_a_result_behind_what_waited_for_the_server_goes_in_its_turn(tmp_path: P
     heard = Heard()
     journal = posted(heard, tmp_path, ["DELIVERED", "WATCHING"])
     assert [len(stages) for stages in heard.posts] == [50, 12]
+    assert journal.unsent() == []
+
+
+def test_the_same_receipt_carries_the_same_signature_each_time(tmp_path: Path) -> None:
+    """It is made anew when the receipt leaves; the server knows a repetition by its exact words."""
+    bodies: list[bytes] = []
+
+    class Keeps(Heard):
+        def post(self, path: str, body: bytes) -> None:
+            bodies.append(body)
+            if len(bodies) == 1:
+                raise ConnectionResetError
+
+    posted(cast(Heard, Keeps()), tmp_path, ["DELIVERED"]).close()
+    posted(cast(Heard, Keeps()), tmp_path, [])
+    assert bodies[0] == bodies[1]
+
+
+def test_a_journal_that_kept_signatures_is_read_on(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "journal.db") as disk:
+        disk.executescript(
+            "CREATE TABLE receipt (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
+            " payload TEXT NOT NULL, signature TEXT NOT NULL, sent INTEGER NOT NULL DEFAULT 0,"
+            " UNIQUE (order_id, seq));"
+        )
+        waiting = json.dumps({"stage": "WATCHING"})
+        disk.execute("INSERT INTO receipt VALUES (1, 6, 0, ?, 'sig', 0)", (waiting,))
+    disk.close()
+    heard = Heard()
+    journal = posted(heard, tmp_path, ["DELIVERED"])
+    assert heard.posts == [["WATCHING", "DELIVERED"]]
     assert journal.unsent() == []

@@ -12,7 +12,7 @@ import pytest
 
 from hostagent.config import State
 from hostagent.enrol import enrol
-from hostagent.journal import Journal
+from hostagent.journal import Journal, Step
 from hostagent.spool import Spool, line_of
 from tests.hostagent.acting import Launched, Orders, until
 from tests.hostagent.stub import Stub
@@ -64,11 +64,15 @@ def test_the_journal_goes_on_in_memory(small_disk: Path) -> None:
     assert journal.knows(1) == text
     assert not journal.take(1, "n-2", text)
     assert not journal.take(2, "n-1", text)
-    journal.add_receipt(1, 0, {"payload": text, "signature": "s"}, final=False)
-    (waiting,) = journal.unsent()
-    assert waiting.signed["payload"] == text
-    journal.sent([waiting.id])
-    assert journal.unsent() == []
+    journal.add([Step(1, number, f"{number}{text}", final=False) for number in range(2)])
+    first, second = journal.unsent()
+    assert (first.payload, second.payload) == (f"0{text}", f"1{text}")
+    journal.sent([first.id])
+    journal.add([Step(1, 2, f"2{text}", final=True)])
+    _, third = journal.unsent()
+    assert third.payload == f"2{text}"
+    journal.sent([third.id])
+    assert journal.unsent() == [second], "each has a number of its own, also after others have gone"
 
 
 @pytest.mark.cgroup

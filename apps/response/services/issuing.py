@@ -1,5 +1,6 @@
 """An order is a row, signed for each host, in the trail and on its way with one commit."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,4 +188,8 @@ def _tell(order: ContainmentOrder, targets: list[OrderTarget], *, by_kind: str) 
         action=order.action,
         run=order.run_id,
     )
-    feed.ring(*(f"orders:{target.agent_id}" for target in targets if target.agent_id))
+    feed.hand({f"orders:{target.agent_id}": _signed(target) for target in targets if target.agent_id})
+
+
+def _signed(target: OrderTarget) -> str:
+    return json.dumps({"payload": target.payload, "signature": target.signature})

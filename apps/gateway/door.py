@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from apps.core import precedence
 from apps.fleet.choices import AgentState
 from apps.gateway import pool, records
 from apps.gateway.auth import Claim, RefusedError, check_signature, check_state, claim_of, headers_of
@@ -93,6 +94,7 @@ class Door:
         claim = claim_of(headers, numbered=True)
         key = await self._key(claim.agent)
         check_state(key.state)
+        await precedence.give_way()
         declared = headers.get("content-length", "")
         check_size(int(declared) if declared.isdecimal() else 0)
         held = bytearray()

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 import zlib
 from typing import Any
 
@@ -10,6 +11,7 @@ import zstandard
 from asgiref.sync import sync_to_async
 
 from apps.audit.services import SYSTEM
+from apps.core import precedence
 from apps.fleet.services import revoke
 from apps.gateway import mailbox
 from apps.gateway.door import Door
@@ -53,6 +55,15 @@ def _unsized(data: bytes) -> bytes:
     """A frame that does not say how long its content is."""
     writer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     return writer.compress(data) + writer.flush()
+
+
+async def test_it_waits_for_a_stop_and_is_taken(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precedence, "STOP_SECONDS", 0.3)
+    body = machine.body(RECORDS)
+    precedence.claim()
+    until = precedence._until
+    assert (await post(body, machine.headers(body))).status == 202
+    assert time.monotonic() >= until
 
 
 async def test_body_may_come_in_parts(machine: Machine) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit import services as audit
+from apps.core import precedence
 from apps.core.bulk import rows
 from apps.core.text import storable, typable
 from apps.feed import services as feed
@@ -54,6 +55,7 @@ def issue(
     `by_kind` is `script` where the person's token ordered.
     """
     _check_words(run, action=action, reason=reason, typed_name=typed_name, key=idempotency_key)
+    precedence.claim()
     with _one_key(), transaction.atomic():
         # One order on a run at a time: the key is looked up and the targets are read under this lock.
         run = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)

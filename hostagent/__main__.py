@@ -82,9 +82,12 @@ def launch(options: argparse.Namespace) -> int:
         native_ids=dict(pair.partition("=")[::2] for pair in options.native_id),
     )
     try:
-        return launch(state_at(options.state), what)
+        code = launch(state_at(options.state), what)
     except RunExistsError as error:
         return fail(str(error))
+    # A run mostly ends because it was stopped: taking the interpreter down would cost as much processor as
+    # the whole proof that is under way beside it, and nothing here is left to be written.
+    os._exit(code)
 
 
 def drill(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from apps.gateway.stages.attribute import attribute_lot, leaning
 from apps.gateway.stages.calls import Source, keep_sources
 from apps.gateway.stages.detect import detect
 from apps.gateway.stages.store import Kept, store
+from apps.gateway.standby import stand_by
 from apps.incidents import correlation
 from apps.incidents.correlation import Joined, Leanings
 from apps.telemetry import inbox
@@ -64,10 +65,14 @@ def tell(taken: list[Waiting]) -> None:
     if not taken:
         return
     lot = sort_out(taken)
+    stand_by()
     kept = store(lot)
+    stand_by()
     found = detect(lot, kept)
     joined = correlation.join(list(found.groups.values()))
+    stand_by()
     ids = raise_alerts(found.rows)
+    stand_by()
     found.keep_only(ids)
     errors = {batch.host_id: batch.clock_error_ms for batch in taken}
     leanings = attribute_lot(kept, found, ids, errors)

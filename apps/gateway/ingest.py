@@ -65,14 +65,14 @@ def tell(taken: list[Waiting]) -> None:
     if not taken:
         return
     lot = sort_out(taken)
-    stand_by()
+    stand_by(taken)
     kept = store(lot)
-    stand_by()
+    stand_by(taken)
     found = detect(lot, kept)
     joined = correlation.join(list(found.groups.values()))
-    stand_by()
+    stand_by(taken)
     ids = raise_alerts(found.rows)
-    stand_by()
+    stand_by(taken)
     found.keep_only(ids)
     errors = {batch.host_id: batch.clock_error_ms for batch in taken}
     leanings = attribute_lot(kept, found, ids, errors)

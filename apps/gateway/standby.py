@@ -8,16 +8,20 @@ import time
 
 from apps.core.bulk import rows
 from apps.response.selectors import stop_is_under_way
+from apps.telemetry.inbox import Waiting
 
 MOST_SECONDS = 0.1
+SMALL_BYTES = 32 * 1024  # of bodies as sent: a lot that is done before one could ask
 LOOK_SECONDS = 0.005
 WAITED_FOR = """
 SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))
 """
 
 
-def stand_by() -> None:
-    """Returns when no stop is under way, somebody waits for this transaction, or `MOST_SECONDS` are over."""
+def stand_by(lot: list[Waiting]) -> None:
+    """Returns at once for a small lot; else when no stop is under way, somebody waits for this transaction, or `MOST_SECONDS` are over."""
+    if sum(len(batch.body) for batch in lot) < SMALL_BYTES:
+        return
     end = time.monotonic() + MOST_SECONDS
     while stop_is_under_way() and not _is_waited_for() and time.monotonic() < end:
         time.sleep(LOOK_SECONDS)

@@ -23,6 +23,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> ContainmentOrder:
     """A stop that stays under way for as long as a test lasts."""
     monkeypatch.setattr(selectors, "JUST_NOW", timedelta(hours=1))
     monkeypatch.setattr(standby, "MOST_SECONDS", 30.0)
+    monkeypatch.setattr(standby, "SMALL_BYTES", 0)
     made = cast.order(cast.run(cast.machine()), cast.person())
     assert selectors.stop_is_under_way()
     return made
@@ -40,7 +41,7 @@ class Lot(threading.Thread):
             with transaction.atomic():
                 TrainingRun.objects.select_for_update().get(pk=self.run_id)
                 self.holds.set()
-                standby.stand_by()
+                standby.stand_by([])
         finally:
             connection.close()
 
@@ -75,3 +76,9 @@ def test_a_host_that_says_nothing_holds_it_up_for_a_moment_only(
     put(Machine.enrolled(), alert())
     assert ingest.work_off() == 1
     assert selectors.stop_is_under_way()
+
+
+def test_a_small_lot_does_not_ask(order: ContainmentOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standby, "SMALL_BYTES", 32 * 1024)
+    put(Machine.enrolled(), alert())
+    assert ingest.work_off() == 1

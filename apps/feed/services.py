@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.core.bulk import MOST_ROWS
-from apps.core.locks import Lock, take
+from apps.core.locks import Lock
 from apps.feed.kinds import KINDS
 from apps.feed.models import FeedEntry
 
@@ -42,10 +42,9 @@ def publish_many(entries: list[FeedEntry]) -> list[FeedEntry]:
     """`publish` for several changes of one transaction: one lock, one insert, one ring."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a feed entry belongs into the transaction of its change")
-    take(Lock.FEED)
-    rows = FeedEntry.objects.bulk_create(entries, MOST_ROWS)
-    ring("feed")
-    return rows
+    with connection.cursor() as cursor:  # both at once: the bell rings on commit, wherever it is pulled
+        cursor.execute("SELECT pg_advisory_xact_lock(%s), pg_notify(%s, 'feed')", [int(Lock.FEED), CHANNEL])
+    return FeedEntry.objects.bulk_create(entries, MOST_ROWS)
 
 
 def ring(*names: str) -> None:

@@ -19,7 +19,10 @@ SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = A
 
 
 def stand_by(lot: list[Waiting]) -> None:
-    """Returns at once for a small lot; else when no stop is under way, somebody waits for this transaction, or `MOST_SECONDS` are over."""
+    """Returns when no stop is under way, somebody waits for this transaction, or `MOST_SECONDS` are over.
+
+    A small lot does not ask.
+    """
     if sum(len(batch.body) for batch in lot) < SMALL_BYTES:
         return
     end = time.monotonic() + MOST_SECONDS

@@ -4,7 +4,6 @@ A span is written by the training code, so nothing in it is believed to be of th
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,14 +107,6 @@ def valid(span: dict[str, Any]) -> bool:
     """Whether `span` has the ids and the start without which no span can be stored."""
     ids = _hex(span.get("traceId"), _TRACE) and _hex(span.get("spanId"), _SPAN)
     return bool(ids) and _time(span.get("startTimeUnixNano")) is not None
-
-
-def spans_of(request: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The spans of an export request, each with its resource; whatever has another shape is passed over."""
-    for resource in _objects(request.get("resourceSpans") if isinstance(request, dict) else None):
-        for scope in _objects(resource.get("scopeSpans")):
-            for span in _objects(scope.get("spans")):
-                yield span, resource.get("resource")
 
 
 def attributes(pairs: Any) -> Attributes:

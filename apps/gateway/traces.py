@@ -1,38 +1,75 @@
-"""`POST /v1/traces`: OTLP/HTTP with JSON, for training code that exports its own traces.
+"""`POST /v1/traces`: OTLP/HTTP, protobuf and JSON, for training code that exports its own traces."""
 
-Protobuf is not read yet: exporters are told so with 415, which they do not retry.
-"""
-
+import logging
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
 
 from apps.accounts.roles import Right
 from apps.accounts.tokens import use_token
-from apps.gateway import ingest, otlp
+from apps.gateway import ingest, otlp, otlp_json, otlp_wire
 from apps.gateway.auth import RefusedError
 from apps.gateway.envelope import check_encoding, check_size, inflate
 from hostagent import protocol
 
 MOST_SPANS = 10_000
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+RETRY_SECONDS = 2
+Spans = Iterator[tuple[dict[str, Any] | None, Any]]
+
+log = logging.getLogger(__name__)
 
 
 @csrf_exempt
 def traces(request: HttpRequest) -> HttpResponseBase:
-    """The tool calls and episodes in the request are stored; what cannot be read is counted and said."""
+    """The tool calls and episodes in the request are stored; what cannot be read is counted and said.
+
+    Answered in the encoding that was sent, as OTLP wants it.
+    """
+    binary = (request.content_type or "").lower() == PROTOBUF
     try:
         _check_right(request)
-        spans, rejected = _read(_content(request))
+        spans, rejected = _read(_content(request, binary=binary))
+        ingest.tell_traces(spans)
     except RefusedError as refused:
-        # OTLP wants google.rpc.Status: a code and a message.
-        return JsonResponse({"code": refused.status, "message": refused.detail}, status=refused.status)
-    ingest.tell_traces(spans)
-    if not rejected:
-        return JsonResponse({})
-    said = f"{rejected} spans have no valid trace id, span id or start time, or were too many."
-    return JsonResponse({"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": said}})
+        return _refusal(refused, binary=binary)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("traces cannot be stored: %s", type(error).__name__)
+        away = RefusedError(503, "away", "The database is away; send it again.", retry_after=RETRY_SECONDS)
+        return _refusal(away, binary=binary)
+    return _taken(rejected, binary=binary)
+
+
+def _taken(rejected: int, *, binary: bool) -> HttpResponse:
+    said = "have no valid trace id, span id or start time, are too large, or were too many."
+    text = f"{rejected} spans {said}" if rejected else ""
+    if binary:
+        partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=text)
+        whole = ExportTraceServiceResponse(partial_success=partial if rejected else None)
+        return HttpResponse(whole.SerializeToString(), content_type=PROTOBUF)
+    partial_json = {"rejectedSpans": str(rejected), "errorMessage": text}
+    return JsonResponse({"partialSuccess": partial_json} if rejected else {})
+
+
+def _refusal(refused: RefusedError, *, binary: bool) -> HttpResponse:
+    """OTLP wants google.rpc.Status: a code and a message."""
+    answer: HttpResponse
+    if binary:
+        status = Status(code=refused.status, message=refused.detail)
+        answer = HttpResponse(status.SerializeToString(), content_type=PROTOBUF, status=refused.status)
+    else:
+        answer = JsonResponse({"code": refused.status, "message": refused.detail}, status=refused.status)
+    if refused.retry_after is not None:
+        answer["Retry-After"] = str(refused.retry_after)
+    return answer
 
 
 def _check_right(request: HttpRequest) -> None:
@@ -46,25 +83,24 @@ def _check_right(request: HttpRequest) -> None:
         raise RefusedError(403, "no-right", "The token's person may not send traces.")
 
 
-def _content(request: HttpRequest) -> Any:
+def _content(request: HttpRequest, *, binary: bool) -> Spans:
     encoding = check_encoding(request.headers.get("Content-Encoding", ""))
     body = request.read(protocol.MAX_BODY_BYTES + 1)
-    if not body:
-        return {}
     check_size(len(body))
-    if (request.content_type or "").lower() != "application/json":
-        raise RefusedError(415, "unknown-type", "Content-Type has to be application/json.")
-    try:
-        return msgspec.json.decode(inflate(body, encoding))
-    except (msgspec.DecodeError, RecursionError):
-        raise RefusedError(400, "malformed", "The body is not JSON.") from None
+    if body and not binary and (request.content_type or "").lower() != JSON:
+        raise RefusedError(415, "unknown-type", f"Content-Type has to be {PROTOBUF} or {JSON}.")
+    content = inflate(body, encoding) if body else b""
+    return otlp_wire.spans_of(content) if binary else otlp_json.spans_of(content or b"{}")
 
 
-def _read(content: Any) -> tuple[list[otlp.Seen], int]:
+def _read(content: Spans) -> tuple[list[otlp.Seen], int]:
     seen, rejected = [], 0
-    for place, (span, resource) in enumerate(otlp.spans_of(content)):
-        if place >= MOST_SPANS or not otlp.valid(span):
-            rejected += 1
-        elif (read := otlp.read_span(span, resource=resource)) is not None:
-            seen.append(read)
+    try:
+        for place, (span, resource) in enumerate(content):
+            if place >= MOST_SPANS or span is None or not otlp.valid(span):
+                rejected += 1
+            elif (read := otlp.read_span(span, resource=resource)) is not None:
+                seen.append(read)
+    except otlp_wire.MalformedError as error:
+        raise RefusedError(400, "malformed", f"The body is no OTLP request: {error}.") from None
     return seen, rejected

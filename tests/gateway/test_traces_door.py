@@ -10,6 +10,7 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.accounts.services import make_token
 from apps.attribution.models import Attribution
+from apps.gateway import otlp_json
 from apps.incidents.models import Incident
 from apps.telemetry.models import Episode, ToolCall
 from tests.gateway.machine import Machine
@@ -83,7 +84,10 @@ def test_compressed_request_is_read() -> None:
     [
         (b"{", {}, 400),
         (b"[" * 100_000, {}, 400),
-        (b"{}", {"Content-Type": "application/x-protobuf"}, 415),
+        (b"[]", {}, 400),
+        (b'{"resourceSpans": 5}', {}, 400),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": "x"}]}]}', {}, 400),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
         (b"{}", {"Content-Encoding": "br"}, 415),
         (b"{}", {"Content-Encoding": "gzip"}, 400),
         (b" " * (8 * 1024 * 1024 + 1), {}, 413),
@@ -102,3 +106,17 @@ def test_refusal_is_one_that_exporters_do_not_retry(
 def test_person_who_may_only_look_may_not_send() -> None:
     assert send({}, token("viewer")).status_code == 403
     assert send({}, token("auditor")).status_code == 403
+
+
+def test_one_odd_span_costs_no_other() -> None:
+    large = span("x" * (otlp_json.LARGEST_SPAN + 1))["span"]
+    answer = send(export(5, large, [], span("ls")["span"]), token())  # type: ignore[arg-type]
+    assert answer.json()["partialSuccess"]["rejectedSpans"] == "3"
+    assert '"ls"' in ToolCall.objects.get().arguments
+
+
+def test_more_objects_than_memory_is_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp_json, "MOST_OPENED", 1_000)
+    answer = send(b'{"resourceSpans": [], "x": [' + b"[]," * 1_000 + b"[]]}", token())
+    assert answer.status_code == 400
+    assert "objects and lists" in answer.json()["message"]

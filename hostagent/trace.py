@@ -4,13 +4,16 @@
     with trace.tool_call("bash", {"command": text}, episode=7, global_step=3) as call:
         subprocess.run(["bash", "-c", text], env=call.environ)
 
-Standard library only; where no run was launched by the host agent, everything here does nothing.
+Standard library only; where no run was launched by the host agent, everything here does nothing. Nothing
+here fails or holds up the training: what cannot be written is said once in the log `hostagent.trace` and
+left out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import time
@@ -20,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from hostagent.protocol import ENV_RUN, ENV_TRACE_FILE, ENV_TRACEPARENT
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class RunTrace:
 
     def __init__(self, path: Path | None, run: str) -> None:
         self._path = path
+        self._silent = False
         self.run = run
 
     @classmethod
@@ -91,7 +97,7 @@ class RunTrace:
                 text("gen_ai.operation.name", "execute_tool"),
                 text("gen_ai.tool.name", tool),
                 text("gen_ai.tool.call.id", call.call_id),
-                text("gen_ai.tool.call.arguments", json.dumps(arguments)),
+                text("gen_ai.tool.call.arguments", written(arguments)),
                 text("sentinel.run", self.run),
                 text("sentinel.episode", str(episode)),
                 {"key": "sentinel.global_step", "value": {"intValue": str(global_step)}},
@@ -101,12 +107,30 @@ class RunTrace:
     def _write(self, value: dict[str, Any]) -> None:
         if self._path is None:
             return
-        line = json.dumps(value, separators=(",", ":")).encode() + b"\n"
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(handle, line)
-        finally:
-            os.close(handle)
+            append(self._path, json.dumps(value, separators=(",", ":")).encode() + b"\n")
+        except Exception as error:
+            if not self._silent:
+                log.warning("the trace file %s cannot be written: %r", self._path, error)
+            self._silent = True
+
+
+def append(path: Path, line: bytes) -> None:
+    """One write, so that lines of several processes stay whole; a pipe that nobody reads holds nobody up."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    handle = os.open(path, flags, 0o600)
+    try:
+        os.write(handle, line)
+    finally:
+        os.close(handle)
+
+
+def written(arguments: object) -> str:
+    """The arguments as JSON; what JSON has no form for stands as Python writes it."""
+    try:
+        return json.dumps(arguments, default=repr)
+    except Exception:  # keys of odd types, values that hold themselves, a repr that fails
+        return json.dumps(f"arguments of {type(arguments).__name__} that cannot be written")
 
 
 def text(key: str, value: str) -> dict[str, Any]:

@@ -342,11 +342,23 @@ def said(trail: Trail, key: str | None) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Checks an exported audit trail without its server.")
-    parser.add_argument("file", type=Path, help="the export, JSONL or CSV")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="exports, JSONL or CSV")
     parser.add_argument("--key", help="the server's verifier key, as the audit page shows it")
     given = parser.parse_args(arguments)
+    if len(given.files) == 1:
+        return told(given.files[0], given.key)
+    worst = 0
+    for file in given.files:
+        sys.stdout.write(f"{file}: ")
+        sys.stdout.flush()
+        worst = max(worst, told(file, given.key))
+    return worst
+
+
+def told(file: Path, key: str | None) -> int:
+    """What there is to say of one export is written; 0 it holds, 1 it is broken, 2 it cannot be read."""
     try:
-        sys.stdout.write(said(check(given.file, given.key), given.key))
+        sys.stdout.write(said(check(file, key), key))
     except Broken as error:
         sys.stdout.write(f"BROKEN: {error}\n")
         return 1

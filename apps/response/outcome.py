@@ -1,5 +1,7 @@
 """What the receipts of all hosts together say about the run. Called with the order locked."""
 
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from apps.core.transitions import move
@@ -7,6 +9,7 @@ from apps.fleet.choices import LIVE_RUNS, RunState
 from apps.fleet.models import Placement, TrainingRun
 from apps.response.choices import Action, Stage
 from apps.response.models import OrderTarget
+from apps.telemetry.models import Process
 
 # A run whose host said "ended" because the kill emptied it is verified dead all the same.
 KILLED_FROM = LIVE_RUNS | {RunState.ENDED}
@@ -32,6 +35,9 @@ def settle(target: OrderTarget) -> str | None:
 
 def _kill(target: OrderTarget) -> str | None:
     run_id, now = target.order.run_id, timezone.now()
+    # The host looked for each of them. One whose end was not told would be shown as running for ever.
+    known = Process.objects.filter(run=run_id, host=target.host_id, ended_at=None, received_at__lte=now)
+    known.update(ended_at=Greatest(F("started_at"), Value(now)))  # start times are the host's clock
     Placement.objects.filter(run=run_id, host=target.host_id, ended_at=None).update(ended_at=now)
     # Placements that came after the order was issued have no target in it: the run lives on there.
     if _others_than(Stage.VERIFIED, target) or Placement.objects.filter(run=run_id, ended_at=None).exists():

@@ -155,6 +155,8 @@ class ProcessSensor:
         before = self._table.get(pid)
         if before is not None and before.same_as(known):
             return  # two execs so close that both reads show the second
+        if before is not None and known.start_ticks is None:
+            return  # it ended before it could be read again: its end has to close what is known of it
         self._table.add(known)
         self._outlet.put(record, urgent=True)
 

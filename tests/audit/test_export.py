@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -25,6 +26,21 @@ def test_the_verifier_alone_accepts_an_untouched_export(exported: Exported, form
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", env={})
     assert (done.returncode, done.stderr) == (0, "")
     assert "The trail holds: entries 1 to 13, 13 in full." in done.stdout
+
+
+def test_several_exports_are_checked_in_one_go_and_the_worst_counts(
+    exported: Exported, tmp_path: Path
+) -> None:
+    good, bad, none = exported("jsonl"), tmp_path / "bad.jsonl", tmp_path / "none.jsonl"
+    bad.write_text(good.read_text().replace('"subject_id":"2"', '"subject_id":"9"', 1))
+    none.write_text("nothing")
+    codes = []
+    for files in ([good, good], [good, bad, good], [none, good]):
+        command = [sys.executable, "-I", "-S", verify.__file__, *map(str, files)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        codes.append(done.returncode)
+        assert f"{good}: The trail holds" in done.stdout
+    assert codes == [0, 1, 2]
 
 
 def test_the_verifier_alone_names_the_broken_link_and_fails(exported: Exported) -> None:

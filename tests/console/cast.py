@@ -106,11 +106,14 @@ def story(name: str = "gpu-a12-03", *, text: str = TUNNEL, drill: bool = False) 
 
 def _host(name: str, text: str) -> HostAgent:
     host = Host.objects.create(name=_short(name), machine_id=uuid.uuid4().hex)
-    return HostAgent.objects.create(
+    agent = HostAgent.objects.create(
         uuid=uuid.uuid4(), host=host, public_key=uuid.uuid4().bytes * 2, version=_short(text, 32),
         last_seen_at=timezone.now(), clock_offset_ms=3.0, clock_error_ms=2.0,
         sensors={text[:40]: {"mode": text, "ok": True, "blind": text}}, spool={"pending": 0, "dropped": 0},
     )  # fmt: skip
+    agent.enrolled_at = timezone.now() - timedelta(days=30)
+    agent.save()
+    return agent
 
 
 def _run(host: Host, text: str, *, at: datetime, drill: bool) -> TrainingRun:

@@ -52,7 +52,9 @@ def test_a_check_walks_the_chain_and_says_that_it_holds():
     busy(3)
     otto = browser("otto")
     assert "Chain not checked yet" in otto.get("/audit/").content.decode()
-    assert "Chain intact to #3" in otto.post("/audit/check/").content.decode()
+    answer = otto.post("/audit/check/")
+    assert "Chain intact to #3" in answer.content.decode()
+    assert answer["HX-Refresh"] == "true"
     assert AuditEntry.objects.latest("seq").action == "audit.checked"
 
 

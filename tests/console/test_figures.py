@@ -112,6 +112,27 @@ def test_time_that_nobody_watched_is_hatched():
     assert any("nobody was heard" in trace["hovertext"] for trace in hatched)
 
 
+def test_nobody_watched_before_the_host_was_enrolled():
+    it = story()
+    it.agent.enrolled_at = it.at + timedelta(seconds=30)
+    it.agent.save()
+    traces = lane(timeline.figure(Case(it.incident), host=None, window="5m"), "Observed")
+    hatched = next(trace for trace in traces if trace["marker"].get("pattern"))
+    assert any("before the host was enrolled" in text for text in hatched["hovertext"])
+
+
+def test_a_call_whose_end_nobody_told_ends_with_its_run():
+    it = story()
+    it.call.ended_at = None
+    it.call.save()
+    it.run.ended_at = it.call.started_at + timedelta(seconds=7)
+    it.run.save()
+    assert timeline.ended(it.call, it.run) == it.run.ended_at
+    assert timeline.ended(it.call, None) is None
+    it.run.ended_at = it.call.started_at - timedelta(seconds=7)
+    assert timeline.ended(it.call, it.run) == it.call.started_at
+
+
 def test_a_gap_is_cut_out_of_the_observed_band_and_stands_at_its_height():
     it = story()
     Event.objects.filter(kind="gap").delete()

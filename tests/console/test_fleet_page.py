@@ -46,6 +46,19 @@ def test_the_worst_hosts_stand_first_and_the_counts_add_up():
     assert (shell.hosts_total, shell.hosts_seen, shell.hosts_late, shell.hosts_blind) == (3, 1, 1, 1)
 
 
+def test_a_host_is_not_said_to_be_watched_before_it_was_enrolled():
+    agent = silent("gpu-a12-01", 1)
+    (row,) = browser("mei").get("/fleet/").context["rows"]
+    ((start, share),) = row["blind_spans"]
+    assert start == 0
+    assert share > 90
+    assert row["blind_says"] == "Watched for 0 min, since it was enrolled"
+    agent.enrolled_at = timezone.now() - timedelta(hours=1)
+    agent.save()
+    (row,) = browser("mei").get("/fleet/").context["rows"]
+    assert row["blind_spans"] == []
+
+
 def test_a_filter_shows_those_hosts_alone():
     silent("gpu-a12-01", 1), silent("gpu-a12-02", 1000)
     page = browser("mei").get("/fleet/?health=blind")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hostagent import procfs
-from hostagent.sensors.proc_events import ProcEvents
+from hostagent.sensors.proc_events import EXEC, EXIT, ProcEvent, ProcEvents
 from hostagent.sensors.processes import ProcessSensor, exit_code, read_process
 from hostagent.sensors.table import ProcessTable
 from tests.hostagent.seeing import Seen, running
@@ -193,3 +193,18 @@ def test_another_listener_coming_and_going_does_not_look_like_a_loss() -> None:
         while events.read():
             pass
         assert events.missed == 0
+
+
+def test_a_program_that_ended_before_it_could_be_read_again_leaves_none_that_runs_for_ever() -> None:
+    """`bash -c 'wc -l x'` becomes wc; when that is over before /proc is read, the end is still bash's."""
+    seen, table = Seen(), ProcessTable()
+    sensor = ProcessSensor(seen, table)  # type: ignore[arg-type]
+    with subprocess.Popen(["/bin/sleep", "30"]) as process:
+        sensor._handle(ProcEvent(EXEC, process.pid, time.time()))
+        process.kill()
+    sensor._handle(ProcEvent(EXEC, process.pid, time.time()))
+    sensor._handle(ProcEvent(EXIT, process.pid, time.time(), exit_status=9))
+    (start,), (end,) = seen.of("process.start"), seen.of("process.end")
+    assert start["start_ticks"] is not None
+    assert end["start_ticks"] == start["start_ticks"]
+    assert table.get(process.pid) is None

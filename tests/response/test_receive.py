@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.utils import timezone
 
 from apps.audit.models import AuditEntry
 from apps.feed.models import FeedEntry
@@ -10,7 +11,8 @@ from apps.fleet.choices import RunState
 from apps.fleet.models import Placement, TrainingRun
 from apps.response.models import OrderTarget, Receipt
 from apps.response.services import receive, sweep_silence
-from tests.response.cast import machine, order, person, place, run, said
+from apps.telemetry.models import Batch, Process
+from tests.response.cast import Machine, machine, order, person, place, run, said
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +35,36 @@ def test_a_kill_goes_step_by_step_to_verified_dead() -> None:
     assert Placement.objects.get().ended_at
     assert FeedEntry.objects.filter(kind="run.changed", topics__contains=["queue"]).exists()
     assert AuditEntry.objects.filter(action="receipt.received").count() == len(steps)
+
+
+def test_what_the_host_looked_for_and_did_not_find_is_not_shown_as_running() -> None:
+    """Its end was never told: the host was killed with it, or the event was missed."""
+    here, other = machine("a"), machine("b")
+    training = run(here, other)
+    lives = {one.host.name: left_behind(one, training) for one in (here, other)}
+    targets = {target.host_id: target for target in order(training, person()).targets.all()}
+    mine = targets[here.host.pk]
+    receive(here.agent, *here.receipt(mine, "WATCHING", 4))
+    assert not ended(lives[here.host.name]), "not yet proven"
+    receive(here.agent, *here.receipt(mine, "VERIFIED", 5))
+    assert ended(lives[here.host.name])
+    assert not ended(lives[other.host.name]), "the other host has not said so"
+
+
+def left_behind(one: Machine, training: TrainingRun) -> Process:
+    now = timezone.now()
+    batch = Batch.objects.create(
+        agent=one.agent, sequence=1, body=b"[]", digest="", signature="", received_at=now
+    )
+    return Process.objects.create(
+        host=one.host, run=training, pid=77, start_ticks=5, ppid=1, batch=batch,
+        started_at=now, executed_at=now, received_at=now,
+    )  # fmt: skip
+
+
+def ended(process: Process) -> bool:
+    process.refresh_from_db()
+    return process.ended_at is not None
 
 
 def test_a_late_step_is_kept_and_moves_nothing_back() -> None:

@@ -12,7 +12,7 @@ from apps.console.charts.figure import drawn, table
 from apps.console.charts.labels import labels
 from apps.console.charts.lanes import Lane, Window
 from apps.console.charts.rows import Bar
-from apps.console.charts.timeline import LENGTH, MANY, marked
+from apps.console.charts.timeline import LENGTH, MANY, ended, marked
 from apps.console.panels.spoken import said
 from apps.detection.models import Alert
 from apps.fleet.models import TrainingRun
@@ -38,7 +38,7 @@ def _calls(run: TrainingRun, window: Window) -> Lane:
     found = Attribution.objects.filter(tool_call__in=near, superseded_at=None, origin=Origin.MODEL)
     joined = set(found.values_list("tool_call", flat=True))
     lane.bars = [
-        Bar(row.started_at, row.ended_at, "model" if row.pk in joined else "base", *labels(said(row)))
+        Bar(row.started_at, ended(row, run), "model" if row.pk in joined else "base", *labels(said(row)))
         for row in near
     ]
     return lane

@@ -16,7 +16,7 @@ from apps.console.panels.case import Case
 from apps.console.panels.spoken import said
 from apps.core.text import visible
 from apps.detection.models import Alert
-from apps.fleet.models import Host
+from apps.fleet.models import Host, TrainingRun
 from apps.fleet.selectors import clock_ahead
 from apps.incidents.models import StatusChange
 from apps.incidents.selectors import alerts, story
@@ -65,7 +65,7 @@ def _calls(case: Case, window: Window) -> Lane:
     lane.bars = [
         Bar(
             call.started_at,
-            call.ended_at,
+            ended(call, case.incident.run),
             "model" if call.pk in case.model_calls else "base",
             *labels(said(call)),
             knot=("call", call.pk) in knots,
@@ -73,6 +73,12 @@ def _calls(case: Case, window: Window) -> Lane:
         for call in found.values()
     ]
     return lane
+
+
+def ended(call: ToolCall, run: TrainingRun | None) -> datetime | None:
+    """Until when a call may have gone on: no longer than its run, if nobody told its end."""
+    over = run.ended_at if run else None
+    return call.ended_at or (max(over, call.started_at) if over else None)
 
 
 def _processes(case: Case, host: Host | None, window: Window) -> Lane:

@@ -169,11 +169,19 @@ def _blind(seen: Seen) -> Context:
     heard = seen.agent.last_seen_at if seen.agent else None
     silent = min(WATCHED, now - heard) if heard else WATCHED
     if seen.state == Health.REPORTING:
-        return {"since": "", "blind_spans": [], "blind_says": "Watched for the last 10 minutes"}
+        return _watched(now - seen.agent.enrolled_at if seen.agent else WATCHED)
     share = 100 * silent / WATCHED
     seconds = int(silent.total_seconds())
     says = f"Nobody watched for the last {seconds // 60} min {seconds % 60} s"
     return {"since": f"{seconds} s", "blind_spans": [(100 - share, share)], "blind_says": says}
+
+
+def _watched(enrolled: timedelta) -> Context:
+    """Heard all the time since it was enrolled; what was before that nobody watched."""
+    if enrolled >= WATCHED:
+        return {"since": "", "blind_spans": [], "blind_says": "Watched for the last 10 minutes"}
+    says = f"Watched for {int(enrolled.total_seconds()) // 60} min, since it was enrolled"
+    return {"since": "", "blind_spans": [(0, 100 - 100 * enrolled / WATCHED)], "blind_says": says}
 
 
 def _cost(seen: Seen, runs: list[TrainingRun]) -> str:

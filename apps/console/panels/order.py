@@ -25,6 +25,7 @@ SCORES = {
     Action.RESUME: (Stage.RESUMED, Stage.NOT_CONFIRMED, Stage.UNREACHABLE),
 }
 PROBES = (("cgroup", "cgroup empty"), ("gpu", "0 GPU holders"), ("sockets", "0 sockets"))
+NO_GPU = "no GPU device on this host"  # in the host's words: nothing was counted there
 ELSEWHERE = (
     ("terminal", "On the host itself: find the run's processes by its marker and stop them there"),
     ("network", "Cut the host off at its switch port"),
@@ -85,6 +86,8 @@ def verdict(order: ContainmentOrder, targets: list[OrderTarget]) -> Context:
     lead = {"KILL": "Not contained yet.", "PAUSE": "Not paused yet.", "RESUME": "Not resumed yet."}[
         order.action
     ]
+    if worst == Stage.WATCHING and order.action == Action.KILL:  # dead on every probe, and may come back
+        lead = "Not verified yet."
     return {"tone": "wait", "lead": lead, "rest": rest, "says": ""}
 
 
@@ -188,7 +191,7 @@ def _probe(found: Any, words: str) -> Context:
         return {"kind": "none", "text": "no data"}
     detail = str(found.get("detail") or "")
     if found["ok"]:
-        return {"kind": "ok", "text": words, "title": detail}
+        return {"kind": "ok", "text": detail if detail == NO_GPU else words, "title": detail}
     kind = "no" if found["ok"] is False else "none"
     return {"kind": kind, "text": detail or "not confirmed", "title": detail}
 

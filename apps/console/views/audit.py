@@ -80,7 +80,9 @@ def audit_page(request: Signed) -> HttpResponse:
 def audit_check(request: Signed) -> HttpResponse:
     """Every link is computed anew, now; the check itself is in the trail."""
     checkpoints.check(by=By("person", request.user.username))
-    return render(request, "console/audit/_chain.html", {"chain": _chain()})
+    answer = render(request, "console/audit/_chain.html", {"chain": _chain()})
+    answer["HX-Refresh"] = "true"  # the list, the size and the head have grown with it
+    return answer
 
 
 @page(Right.EXPORT)

@@ -6,10 +6,15 @@ import pytest
 from django.urls import reverse
 
 from apps.attribution.models import Attribution
+from apps.console.panels import log
+from apps.console.panels.case import Case
 from apps.incidents import services
 from apps.incidents.choices import Status
 from apps.incidents.models import Annotation, Incident
+from apps.response.services import receive
 from tests.console.cast import Story, browser, person, story
+from tests.response.cast import machine, order, run
+from tests.response.cast import person as response_person
 
 pytestmark = pytest.mark.django_db
 
@@ -145,3 +150,17 @@ def test_what_speaks_for_a_hypothesis_does_not_stand_behind_the_word_against():
     other = {"matcher": "ancestry", "strength": 40, "says": "a person signed in", "against": True}
     Attribution.objects.update(basis=[*basis, other])
     assert "1 for, 1 against: a person signed in<" in said()
+
+
+def test_a_result_that_arrived_before_its_steps_stands_after_them():
+    it, here = story(), machine()
+    training = run(here)
+    target = order(training, response_person(), incident=it.incident).targets.get()
+    receive(here.agent, *here.receipt(target, "WATCHING", 4))
+    for seq, stage in enumerate(("DELIVERED", "FROZEN", "CAPTURED", "SIGNALLED")):
+        receive(here.agent, *here.receipt(target, stage, seq))
+    receive(here.agent, *here.receipt(target, "WATCHING", 5))  # killed again: where it came in
+    entries = [one["says"] for one in log.of_incident(Case(it.incident)) if one["says"].startswith("signed")]
+    assert [said.removeprefix("signed: ") for said in reversed(entries)] == [
+        "delivered", "frozen", "evidence captured", "signalled", "watching", "watching",
+    ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Lines of a log: what happened, in order of time, newest first."""
 
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from django.urls import reverse
@@ -13,6 +15,7 @@ from apps.detection.models import Alert
 from apps.incidents.models import Annotation, StatusChange
 from apps.incidents.selectors import story
 from apps.response.models import ContainmentOrder, Receipt
+from apps.response.selectors import reached
 from apps.telemetry.models import ToolCall
 
 Entry = dict[str, Any]
@@ -43,7 +46,7 @@ def of_incident(case: Case) -> list[Entry]:
     receipts = Receipt.objects.filter(target__order__in=orders).select_related(
         "target__host", "target__order"
     )
-    entries += [_receipt(row) for row in receipts[:SHOWN]]
+    entries += _receipts(list(receipts.order_by("target", "seq")[:SHOWN]))
     return sorted(entries, key=lambda entry: entry["at"], reverse=True)
 
 
@@ -98,10 +101,25 @@ def _order(row: ContainmentOrder) -> Entry:
     }
 
 
-def _receipt(row: Receipt) -> Entry:
+def _receipts(rows: list[Receipt]) -> list[Entry]:
+    """Each where its step was reached, as the order page has it: a result arrives before the steps to it."""
+    entries = []
+    for _, group in groupby(rows, key=lambda row: row.target_id):
+        mine = list(group)
+        order = mine[0].target.order
+        at = {
+            stage: order.requested_at + timedelta(milliseconds=ms)
+            for stage, ms in reached(order, mine).items()
+        }
+        # A stage that comes again, or that was not believed, stands where it came in
+        entries += [_receipt(row, at.pop(row.stage, row.received_at)) for row in mine]
+    return entries
+
+
+def _receipt(row: Receipt, at: datetime) -> Entry:
     order = row.target.order
     return {
-        "at": row.received_at,
+        "at": at,
         "glyph": "check",
         "who": visible(row.target.host.name, limit=60),
         "says": f"signed: {row.get_stage_display().lower()}",

@@ -164,3 +164,16 @@ def test_a_result_that_arrived_before_its_steps_stands_after_them():
     assert [said.removeprefix("signed: ") for said in reversed(entries)] == [
         "delivered", "frozen", "evidence captured", "signalled", "watching", "watching",
     ]  # fmt: skip
+
+
+def test_a_call_whose_end_nobody_told_does_not_run_on_after_its_run():
+    it = story()
+    it.call.ended_at = None
+    it.call.save()
+    address = f"/runs/{it.run.pk}/panel/calls/"
+    assert "running" in browser("mei").get(address).content.decode()
+    it.run.ended_at = it.at
+    it.run.save()
+    text = browser("mei").get(address).content.decode()
+    assert "no end told" in text
+    assert "running" not in text

@@ -25,7 +25,7 @@ def lane(host: Host | None, window: Window) -> Lane:
     now = min(window.end, timezone.now() + ahead)
     began = agent.enrolled_at + ahead if agent else window.start
     blind = _gaps(host, window)
-    blind.append(Bar(window.start, min(began, now), "blind", "before the host was enrolled"))
+    blind.append(Bar(window.start, min(began, now), "blind", "", "before the host was enrolled"))
     if heard is None or heard < now - SILENT:
         blind.append(Bar(max(heard or window.start, window.start), now, "blind", "nobody was heard"))
     blind = [bar for bar in blind if bar.end and bar.start < bar.end]

@@ -12,6 +12,8 @@ from apps.core.text import storable
 
 _TRACE, _SPAN = re.compile(r"[0-9a-f]{32}\Z"), re.compile(r"[0-9a-f]{16}\Z")
 LONGEST_ARGUMENTS = 64 * 1024
+MOST_ATTRIBUTES = 256
+DEEPEST = 8  # of lists and mappings inside a value
 EARLIEST, LATEST = 0, 4_102_444_800  # 1970 to 2100
 FAILED = (2, "STATUS_CODE_ERROR")
 
@@ -112,16 +114,16 @@ def valid(span: dict[str, Any]) -> bool:
 def attributes(pairs: Any) -> Attributes:
     """OTLP's list of keys and typed values as a plain mapping; a plain mapping is taken as it is."""
     if isinstance(pairs, dict):
-        return {str(key): value for key, value in list(pairs.items())[:256]}
+        return {str(key): value for key, value in list(pairs.items())[:MOST_ATTRIBUTES]}
     found: Attributes = {}
-    for pair in _objects(pairs)[:256]:
+    for pair in _objects(pairs)[:MOST_ATTRIBUTES]:
         if isinstance(pair.get("key"), str):
             found[pair["key"]] = _value(pair.get("value"))
     return found
 
 
 def _value(value: Any, depth: int = 0) -> Any:
-    if not isinstance(value, dict) or depth > 8:
+    if not isinstance(value, dict) or depth > DEEPEST:
         return value if isinstance(value, str | int | float | bool) else None
     for name in ("stringValue", "boolValue", "doubleValue"):
         if name in value:

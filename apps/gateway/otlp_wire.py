@@ -12,9 +12,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from apps.gateway.otlp import DEEPEST, MOST_ATTRIBUTES
+
 LARGEST_SPAN = 1024 * 1024  # bytes on the wire, and of a resource
-MOST_ATTRIBUTES = 256
-DEEPEST = 8
 
 # Numbers of the fields that are walked: resource_spans of the request; resource and scope_spans; spans
 RESOURCE_SPANS, RESOURCE, SCOPE_SPANS, SPANS = 1, 1, 2, 2

@@ -7,11 +7,9 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from google.protobuf.json_format import MessageToDict
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTracePartialSuccess,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from apps.accounts.roles import Right
 from apps.accounts.tokens import use_token
@@ -49,27 +47,26 @@ def traces(request: HttpRequest) -> HttpResponseBase:
 
 
 def _taken(rejected: int, *, binary: bool) -> HttpResponse:
-    said = "have no valid trace id, span id or start time, are too large, or were too many."
-    text = f"{rejected} spans {said}" if rejected else ""
-    if binary:
-        partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=text)
-        whole = ExportTraceServiceResponse(partial_success=partial if rejected else None)
-        return HttpResponse(whole.SerializeToString(), content_type=PROTOBUF)
-    partial_json = {"rejectedSpans": str(rejected), "errorMessage": text}
-    return JsonResponse({"partialSuccess": partial_json} if rejected else {})
+    whole = ExportTraceServiceResponse()
+    if rejected:
+        said = "have no valid trace id, span id or start time, are too large, or were too many."
+        whole.partial_success.rejected_spans = rejected
+        whole.partial_success.error_message = f"{rejected} spans {said}"
+    return _said(whole, 200, binary=binary)
 
 
 def _refusal(refused: RefusedError, *, binary: bool) -> HttpResponse:
     """OTLP wants google.rpc.Status: a code and a message."""
-    answer: HttpResponse
-    if binary:
-        status = Status(code=refused.status, message=refused.detail)
-        answer = HttpResponse(status.SerializeToString(), content_type=PROTOBUF, status=refused.status)
-    else:
-        answer = JsonResponse({"code": refused.status, "message": refused.detail}, status=refused.status)
+    answer = _said(Status(code=refused.status, message=refused.detail), refused.status, binary=binary)
     if refused.retry_after is not None:
         answer["Retry-After"] = str(refused.retry_after)
     return answer
+
+
+def _said(message: Any, status: int, *, binary: bool) -> HttpResponse:
+    if binary:
+        return HttpResponse(message.SerializeToString(), content_type=PROTOBUF, status=status)
+    return JsonResponse(MessageToDict(message), status=status)
 
 
 def _check_right(request: HttpRequest) -> None:

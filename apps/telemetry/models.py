@@ -122,6 +122,12 @@ class Connection(models.Model):
                 condition=models.Q(closed_at=None),
                 name="telemetry_conn_open",
             ),
+            # Read by flow_owners: who was connected to that end.
+            models.Index(
+                fields=["remote", "-opened_at"],
+                condition=~models.Q(remote=""),
+                name="telemetry_conn_by_remote",
+            ),
         ]
 
 

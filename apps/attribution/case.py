@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from apps.attribution.choices import Origin
+from apps.telemetry.flows import Flow, FlowOwner
 
 UNMEASURED_MS = 1_000.0  # how far clocks may be off where nobody has measured it
 
@@ -21,6 +22,7 @@ class Kin:
     run_id: int | None = None
     since: float | None = None  # when it began to run this program, seconds on its host's clock
     peers: tuple[str, ...] = ()  # far ends of its connections; loaded for session servers alone
+    netns: int | None = None
 
     @property
     def program(self) -> str:
@@ -30,8 +32,17 @@ class Kin:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another process in the same place, which names a tool call."""
+
+    pid: int
+    traceparent: str
+    place: str  # "network namespace" | "cgroup"
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call that may have done it. Times in seconds on its host's clock."""
+    """A tool call that may have done it. Times in seconds on the clock of the alert's host."""
 
     id: int
     trace_id: str
@@ -42,6 +53,7 @@ class Call:
     started_at: float
     ended_at: float | None
     run_id: int | None
+    episode_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,10 @@ class Case:
     line: tuple[Kin, ...] = ()
     calls: tuple[Call, ...] = ()
     own_call: int | None = None  # the tool call whose text itself raised the alert
+    neighbours: tuple[Neighbour, ...] = ()
+    flow: Flow | None = None  # what a sensor on the wire saw, for an alert that names no process
+    held: FlowOwner | None = None  # who held that connection; `line` is then of that process
+    blind: tuple[str, ...] = ()  # what the host's sensors could not see, in sentences
 
     @property
     def slack(self) -> float:
@@ -85,6 +101,7 @@ class Match:
     call: Call | None = None
     against: bool = False
     origin: str = Origin.MODEL
+    steps: int = 0  # how many generations above the process the sign was found
 
 
 @dataclass(frozen=True, slots=True)

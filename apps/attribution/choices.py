@@ -7,4 +7,6 @@ class Origin(TextChoices):
     MODEL = "model", "Model"
     OPERATOR = "operator", "Operator"
     EXTERNAL = "external", "External"
+    DEPENDENCY = "dependency", "Dependency"
+    MONITORING = "monitoring", "Monitoring"
     UNKNOWN = "unknown", "Unknown"

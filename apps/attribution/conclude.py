@@ -1,11 +1,13 @@
 """From single matches to one conclusion, with what speaks against it and what could not be seen."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from apps.attribution.case import Call, Case, Conclusion, Match
 from apps.attribution.choices import Origin
 from apps.attribution.matchers import MATCHERS
 from apps.attribution.matchers.traceparent import parse
+
+TEXTUAL = frozenset({"command", "own_text"})  # what the agent itself wrote; other marks are inherited
 
 ENOUGH = 50  # below, a tool call is shown as a candidate and nobody is named
 CERTAIN = 99
@@ -16,8 +18,8 @@ def conclude(case: Case) -> Conclusion:
     matches = [found for matcher in MATCHERS for found in matcher(case)]
     call = _best_call(matches)
     basis = [found for found in matches if found.call is None or found.call is call or found.against]
-    model = _joined(found.strength for found in basis if not found.against) if call else 0
     rival = max((found for found in basis if found.against), key=lambda found: found.strength, default=None)
+    model = joined(found.strength for found in _telling(basis, rival)) if call else 0
     origin, strength = _verdict(model, rival)
     return Conclusion(
         origin=origin,
@@ -35,11 +37,23 @@ def _best_call(matches: Iterable[Match]) -> Call | None:
     for found in matches:
         if found.call is not None and not found.against:
             named.setdefault(found.call.id, []).append(found.strength)
-            scores[found.call.id] = (_joined(named[found.call.id]), found.call)
+            scores[found.call.id] = (joined(named[found.call.id]), found.call)
     return max(scores.values(), key=lambda pair: (pair[0], pair[1].started_at), default=(0, None))[1]
 
 
-def _joined(strengths: Iterable[int]) -> int:
+def _telling(basis: list[Match], rival: Match | None) -> list[Match]:
+    """Those signs for the tool call that also tell it from `rival`.
+
+    Below a package installer everything inherits trace context, marker and cgroup of the tool call that
+    started the installation: only text of the agent's own about something below it tells them apart.
+    """
+    signs = [found for found in basis if not found.against]
+    if rival is None or rival.origin != Origin.DEPENDENCY:
+        return signs
+    return [found for found in signs if found.matcher in TEXTUAL and found.steps < rival.steps]
+
+
+def joined(strengths: Iterable[int]) -> int:
     """Several independent signs are stronger than the strongest of them, and never certain."""
     doubt = 1.0
     for strength in strengths:
@@ -61,11 +75,12 @@ def _basis(found: Match) -> dict[str, object]:
         "strength": found.strength,
         "says": found.says,
         "against": found.against,
+        "origin": str(found.origin),
     }
 
 
 def _missing(case: Case, call: Call | None) -> list[str]:
-    return [sentence for sentence in (_processes(case), _calls(case, call), _clocks(case)) if sentence]
+    return [said for said in (_flow(case), _processes(case), _calls(case, call), *_sensors(case)) if said]
 
 
 def _processes(case: Case) -> str:
@@ -74,6 +89,8 @@ def _processes(case: Case) -> str:
             f"Pid {case.stranger.pid} carries the marker of {case.stranger.marker[:80]!r}, a run that is not "
             "known here: tool calls of other runs were not asked."
         )
+    if not case.line and case.flow is not None:
+        return ""
     if not case.line:
         return (
             "The alert names no process that was seen, so neither ancestors nor environment could be asked."
@@ -97,5 +114,16 @@ def _calls(case: Case, call: Call | None) -> str:
     return ""
 
 
-def _clocks(case: Case) -> str:
-    return "How far the clocks are off was not measured." if case.clock_error_ms is None else ""
+def _flow(case: Case) -> str:
+    if case.flow is None or case.held is not None:
+        return ""
+    return (
+        f"No process is known that held the connection {case.flow.source} to {case.flow.target} then: the "
+        "host may be unwatched, or its report may still be under way."
+    )
+
+
+def _sensors(case: Case) -> Iterator[str]:
+    if case.clock_error_ms is None:
+        yield "How far the clocks are off was not measured."
+    yield from case.blind

@@ -19,7 +19,7 @@ class Attribution(models.Model):
     tool_call = models.ForeignKey(
         ToolCall, null=True, blank=True, on_delete=models.PROTECT, related_name="attributions", db_index=False
     )
-    origin = models.CharField(max_length=8, choices=Origin)
+    origin = models.CharField(max_length=12, choices=Origin)
     strength = models.PositiveSmallIntegerField()  # 0 to 100
     clock_error_ms = models.FloatField(null=True, blank=True)  # null: not measured
     delta_ms = models.FloatField(null=True, blank=True)  # alert minus start of the tool call

@@ -3,17 +3,22 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 
-from apps.attribution.case import Call, Case, Kin
+from apps.attribution.case import Call, Case, Kin, Neighbour
 from apps.attribution.matchers.session import REMOTE
 from apps.attribution.matchers.traceparent import parse
 from apps.core.bulk import rows
+from apps.fleet.choices import AgentState
+from apps.fleet.models import HostAgent
 from apps.fleet.selectors import RunBook
+from apps.telemetry.flows import Flow, FlowOwner
 from apps.telemetry.models import ToolCall
+from apps.telemetry.selectors import flow_owners
 
 GENERATIONS = 16
 BEFORE = timedelta(seconds=600)
@@ -21,6 +26,8 @@ LONGEST_CALL = timedelta(days=1)
 MOST_CALLS = 2_000  # of one lot of alerts
 MOST_A_CASE = 32  # the latest that had begun; older ones are named by trace context or not at all
 LONGEST_ARGUMENTS = 16_384
+LATEST_PROCESSES = 2_000  # of a host, among which neighbours are looked for
+WATCHERS = ("processes", "sockets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +41,49 @@ class Subject:
     occurred_at: datetime
     clock_error_ms: float | None = None
     own_call: int | None = None
+    flow: Flow | None = None  # of an alert that comes from the wire
+
+
+class Voice(NamedTuple):
+    """What a host's agent says of itself."""
+
+    ahead: float = 0.0  # seconds by which its clock is before the server's
+    blind: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Ground:
+    """Everything that was read for a lot of alerts."""
+
+    lines: dict[int, tuple[Kin, ...]]
+    near: dict[tuple[str, int], "Near"]
+    traced: dict[str, list["Located"]]
+    own: dict[int, "Located"]
+    voices: dict[int, Voice]
+    held: dict[int, FlowOwner]  # by place in the lot
+    around: dict[int, tuple[Neighbour, ...]]  # by process
+
+
+class Located(NamedTuple):
+    """A tool call and the host by whose clock it is told; None: by the server's, as far as anybody knows."""
+
+    call: Call
+    host_id: int | None
 
 
 @dataclass(slots=True)
 class Near:
     """The tool calls of one run or host, latest first."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Located] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)  # minus their starts: ascending, to search in
 
-    def add(self, call: Call) -> None:
+    def add(self, located: Located) -> None:
         """The next earlier one."""
-        self.calls.append(call)
-        self.starts.append(-call.started_at)
+        self.calls.append(located)
+        self.starts.append(-located.call.started_at)
 
-    def begun(self, at: float) -> list[Call]:
+    def begun(self, at: float) -> list[Located]:
         """The latest that had begun by `at`."""
         first = bisect_left(self.starts, -at)
         return self.calls[first : first + MOST_A_CASE]
@@ -57,11 +92,11 @@ class Near:
 LINES = """
 WITH RECURSIVE line AS (
     SELECT id AS leaf, 0 AS step, id, host_id, pid, ppid, start_ticks, argv, exe, cgroup, marker,
-           traceparent, run_id, executed_at, started_at
+           traceparent, run_id, executed_at, started_at, netns
       FROM telemetry_process WHERE id = ANY(%s)
     UNION ALL
     SELECT line.leaf, line.step + 1, p.id, p.host_id, p.pid, p.ppid, p.start_ticks, p.argv, p.exe, p.cgroup,
-           p.marker, p.traceparent, p.run_id, p.executed_at, p.started_at
+           p.marker, p.traceparent, p.run_id, p.executed_at, p.started_at, p.netns
       FROM line CROSS JOIN LATERAL (
            SELECT * FROM telemetry_process p
             WHERE p.host_id = line.host_id AND p.pid = line.ppid AND p.id <> line.id
@@ -69,7 +104,7 @@ WITH RECURSIVE line AS (
             ORDER BY p.start_ticks DESC LIMIT 1) p
      -- One that had ended before was not the parent: its number was given to another.
      WHERE line.step < %s AND (p.ended_at IS NULL OR p.ended_at >= line.started_at - interval '1 second'))
-SELECT leaf, id, pid, start_ticks, argv::text, exe, cgroup, marker, traceparent, run_id, executed_at
+SELECT leaf, id, pid, start_ticks, argv::text, exe, cgroup, marker, traceparent, run_id, executed_at, netns
   FROM line ORDER BY leaf, step
 """
 PEERS = """
@@ -79,29 +114,50 @@ SELECT process_id, remote FROM telemetry_connection WHERE process_id = ANY(%s) A
 
 def cases(subjects: Sequence[Subject], *, book: RunBook) -> list[Case]:
     """One case for each of `subjects`, in their order."""
+    held = _held(subjects)
+    subjects = [_with_owner(subject, held.get(place)) for place, subject in enumerate(subjects)]
     lines = _lines({subject.process_id for subject in subjects if subject.process_id is not None})
-    near = _near(subjects)
-    traced = _traced(kin for line in lines.values() for kin in line)
-    own = _own(subject.own_call for subject in subjects if subject.own_call is not None)
-    return [_case(subject, book, lines, near, traced, own) for subject in subjects]
+    ground = Ground(
+        lines=lines,
+        near=_near(subjects),
+        traced={},
+        own=_own(subject.own_call for subject in subjects if subject.own_call is not None),
+        voices=_voices({subject.host_id for subject in subjects}),
+        held=held,
+        around=_around(subjects, lines, book),
+    )
+    named = [kin.traceparent for line in lines.values() for kin in line]
+    named += [one.traceparent for others in ground.around.values() for one in others]
+    ground.traced = _traced(named)
+    return [_case(subject, book, ground, ground.held.get(place)) for place, subject in enumerate(subjects)]
 
 
-def _case(
-    subject: Subject,
-    book: RunBook,
-    lines: dict[int, tuple[Kin, ...]],
-    near: dict[tuple[str, int], Near],
-    traced: dict[str, list[Call]],
-    own: dict[int, Call],
-) -> Case:
-    line = lines.get(subject.process_id or 0, ())
-    at = subject.occurred_at.timestamp()
+def _held(subjects: Sequence[Subject]) -> dict[int, FlowOwner]:
+    """Who held the connections that alerts from the wire name, by place in the lot."""
+    asked = [(place, subject.flow) for place, subject in enumerate(subjects) if subject.flow is not None]
+    owners = flow_owners([flow for _, flow in asked]) if asked else {}
+    return {asked[place][0]: owner for place, owner in owners.items()}
+
+
+def _with_owner(subject: Subject, owner: FlowOwner | None) -> Subject:
+    if owner is None or subject.process_id is not None:
+        return subject
+    run = subject.run_id if subject.run_id is not None else owner.run_id
+    return replace(subject, process_id=owner.process_id, run_id=run, host_id=owner.host_id)
+
+
+def _case(subject: Subject, book: RunBook, ground: Ground, owner: FlowOwner | None) -> Case:
+    line = ground.lines.get(subject.process_id or 0, ())
+    voice = ground.voices.get(subject.host_id, Voice())
+    at = subject.occurred_at.timestamp() + (voice.ahead if subject.flow is not None else 0.0)
     run = book.by_id.get(subject.run_id) if subject.run_id is not None else None
     place = ("run", subject.run_id) if subject.run_id is not None else ("host", subject.host_id)
-    begun = near[place].begun(at + 1) if place in near else []
-    named = [call for kin in line for call in traced.get((parse(kin.traceparent) or ("",))[0], ())]
-    asked = [own[subject.own_call]] if subject.own_call in own else []
-    calls = {call.id: call for call in [*asked, *named, *begun]}
+    begun = ground.near[place].begun(at + 1 + abs(voice.ahead)) if place in ground.near else []
+    around = ground.around.get(subject.process_id or 0, ())
+    traces = [parse(kin.traceparent) for kin in line] + [parse(one.traceparent) for one in around]
+    named = [one for ids in traces if ids for one in ground.traced.get(ids[0], ())]
+    asked = [ground.own[subject.own_call]] if subject.own_call in ground.own else []
+    calls = {one.call.id: _on_clock(one, subject, ground.voices) for one in [*asked, *named, *begun]}
     return Case(
         occurred_at=at,
         run_id=subject.run_id,
@@ -112,7 +168,82 @@ def _case(
         line=line,
         calls=tuple(calls.values()),
         own_call=subject.own_call,
+        neighbours=around,
+        flow=subject.flow,
+        held=owner if owner and subject.process_id == owner.process_id else None,
+        blind=voice.blind,
     )
+
+
+def _on_clock(one: Located, subject: Subject, voices: dict[int, Voice]) -> Call:
+    """The call in the time of the alert's host: two hosts' clocks are compared by way of the server's."""
+    if one.host_id == subject.host_id:
+        return one.call
+    theirs = voices[one.host_id].ahead if one.host_id in voices else 0.0
+    shift = voices.get(subject.host_id, Voice()).ahead - theirs
+    if not shift:
+        return one.call
+    ended = one.call.ended_at
+    return replace(
+        one.call,
+        started_at=one.call.started_at + shift,
+        ended_at=None if ended is None else ended + shift,
+    )
+
+
+def _voices(hosts: set[int]) -> dict[int, Voice]:
+    found = HostAgent.objects.filter(host__in=hosts, state=AgentState.ACTIVE)
+    told = found.values_list("host_id", "clock_offset_ms", "sensors")
+    return {host: Voice((offset or 0.0) / 1000, tuple(_blindness(sensors))) for host, offset, sensors in told}
+
+
+def _blindness(sensors: Any) -> Iterable[str]:
+    """Sentences about what the host's sensors did not see, from their own words."""
+    for name in WATCHERS:
+        told = sensors.get(name) if isinstance(sensors, dict) else None
+        if not isinstance(told, dict):
+            continue
+        if not told.get("ok", True):
+            yield f"The host's sensor of {name} was not working."
+        elif told.get("mode") == "sweep":
+            yield f"The host is looked at in intervals. {str(told.get('blind', ''))[:200]}".strip()
+
+
+NEIGHBOURS = """
+SELECT DISTINCT ON (leaf.id, p.traceparent) leaf.id, p.pid, p.traceparent, p.netns = leaf.netns
+  FROM telemetry_process leaf
+ CROSS JOIN LATERAL (
+       SELECT id, pid, traceparent, netns, cgroup FROM telemetry_process
+        WHERE host_id = leaf.host_id AND started_at <= leaf.started_at + interval '60 seconds'
+        ORDER BY started_at DESC LIMIT %s) p
+ WHERE leaf.id = ANY(%s) AND p.id <> leaf.id AND p.traceparent <> ''
+   AND ((leaf.id = ANY(%s) AND p.netns = leaf.netns) OR (leaf.id = ANY(%s) AND p.cgroup = leaf.cgroup))
+ LIMIT 500
+"""
+
+
+def _around(
+    subjects: Sequence[Subject], lines: dict[int, tuple[Kin, ...]], book: RunBook
+) -> dict[int, tuple[Neighbour, ...]]:
+    """For processes in a place of their own and without trace context: who else is there and has one."""
+    in_netns, in_cgroup = [], []
+    for subject in subjects:
+        line = lines.get(subject.process_id or 0, ())
+        if not line or any(kin.traceparent for kin in line):
+            continue
+        outermost = next((kin.netns for kin in reversed(line) if kin.netns is not None), None)
+        if line[0].netns is not None and line[0].netns != outermost:
+            in_netns.append(subject.process_id)
+        own = book.cgroup_of(subject.run_id, subject.host_id) if subject.run_id is not None else None
+        if own and line[0].cgroup.startswith(f"{own.rstrip('/')}/"):
+            in_cgroup.append(subject.process_id)
+    if not (wanted := [*in_netns, *in_cgroup]):
+        return {}
+    found: dict[int, list[Neighbour]] = defaultdict(list)
+    for leaf, pid, traceparent, netns in rows(NEIGHBOURS, [LATEST_PROCESSES, wanted, in_netns, in_cgroup]):
+        place = "network namespace" if netns and leaf in in_netns else "cgroup"
+        found[leaf].append(Neighbour(pid, traceparent, place))
+    return {leaf: tuple(others) for leaf, others in found.items()}
 
 
 def _lines(processes: Iterable[int]) -> dict[int, tuple[Kin, ...]]:
@@ -123,9 +254,10 @@ def _lines(processes: Iterable[int]) -> dict[int, tuple[Kin, ...]]:
     found = rows(LINES, [wanted, GENERATIONS])
     peers = _peers([row[1] for row in found if _is_session(row)])
     lines: dict[int, list[Kin]] = defaultdict(list)
-    for leaf, pk, pid, ticks, argv, exe, cgroup, marker, traceparent, run_id, since in found:
+    for leaf, pk, pid, ticks, argv, exe, cgroup, marker, traceparent, run_id, since, netns in found:
         far = tuple(peers.get(pk, ()))
-        kin = Kin(pid, ticks, _words(argv), exe, cgroup, marker, traceparent, run_id, since.timestamp(), far)
+        said = (_words(argv), exe, cgroup, marker, traceparent)
+        kin = Kin(pid, ticks, *said, run_id, since.timestamp(), far, netns)
         lines[leaf].append(kin)
     return {leaf: tuple(line) for leaf, line in lines.items()}
 
@@ -155,22 +287,26 @@ _FIELDS = (
     "started_at",
     "ended_at",
     "run_id",
+    "episode_id",
+    "host_id",
 )
 
 
-def _call(row: tuple[object, ...]) -> Call:
-    pk, trace, span, name, arguments, captured, started, ended, run = row
-    return Call(
-        id=pk,  # type: ignore[arg-type]
-        trace_id=str(trace),
-        span_id=str(span),
-        name=str(name),
-        arguments=str(arguments)[:LONGEST_ARGUMENTS],
-        captured=bool(captured),
-        started_at=started.timestamp(),  # type: ignore[attr-defined]
-        ended_at=ended.timestamp() if ended else None,  # type: ignore[attr-defined]
-        run_id=run,  # type: ignore[arg-type]
+def _call(row: tuple[Any, ...]) -> Located:
+    pk, trace, span, name, arguments, captured, started, ended, run, episode, host = row
+    call = Call(
+        id=pk,
+        trace_id=trace,
+        span_id=span,
+        name=name,
+        arguments=arguments[:LONGEST_ARGUMENTS],
+        captured=captured,
+        started_at=started.timestamp(),
+        ended_at=ended.timestamp() if ended else None,
+        run_id=run,
+        episode_id=episode,
     )
+    return Located(call, host)
 
 
 def _near(subjects: Sequence[Subject]) -> dict[tuple[str, int], Near]:
@@ -192,10 +328,10 @@ def _near(subjects: Sequence[Subject]) -> dict[tuple[str, int], Near]:
     return found
 
 
-def _traced(line: Iterable[Kin]) -> dict[str, list[Call]]:
+def _traced(contexts: Iterable[str]) -> dict[str, list[Located]]:
     """Tool calls of every trace that a process names."""
-    traces = {ids[0] for kin in line if kin.traceparent and (ids := parse(kin.traceparent))}
-    found: dict[str, list[Call]] = defaultdict(list)
+    traces = {ids[0] for text in contexts if text and (ids := parse(text))}
+    found: dict[str, list[Located]] = defaultdict(list)
     if traces:
         calls = ToolCall.objects.filter(trace_id__in=traces).order_by("-started_at")
         for row in calls.values_list(*_FIELDS)[:MOST_CALLS]:
@@ -203,7 +339,7 @@ def _traced(line: Iterable[Kin]) -> dict[str, list[Call]]:
     return found
 
 
-def _own(wanted: Iterable[int]) -> dict[int, Call]:
+def _own(wanted: Iterable[int]) -> dict[int, Located]:
     ids = list(wanted)
     if not ids:
         return {}

@@ -37,6 +37,7 @@ class Reading:
     invocations: list[Invocation] = field(default_factory=list)
     pipelines: list[Stages] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)  # shell texts, the nested ones too
+    written: dict[str, str] = field(default_factory=dict)  # file -> literal text that is put there
     truncated: bool = False
     parsed: int = 0
 
@@ -95,6 +96,7 @@ def _read_text(reading: Reading, text: str, around: Invocation, level: int) -> N
             _unfold(reading, _invocation(command, around), script.written, level)
             same[key] = reading.invocations[before:]
         made[id(command)] = same[key]
+    reading.written.update(script.written)
     for path, text in script.written.items():
         if (language := _LANGUAGES.get(path.rpartition(".")[2])) and len(
             reading.invocations

@@ -3,7 +3,19 @@
 from collections.abc import Callable
 
 from apps.attribution.case import Case, Match
-from apps.attribution.matchers import ancestry, command, membership, overlap, own_text, session, traceparent
+from apps.attribution.matchers import (
+    ancestry,
+    command,
+    dependency,
+    flow,
+    membership,
+    neighbours,
+    overlap,
+    own_text,
+    scheduler,
+    session,
+    traceparent,
+)
 
 Matcher = Callable[[Case], list[Match]]
 
@@ -12,7 +24,11 @@ MATCHERS: tuple[Matcher, ...] = (
     ancestry.match,
     own_text.match,
     command.match,
+    neighbours.match,
     membership.match,
+    flow.match,
     overlap.match,
     session.match,
+    scheduler.match,
+    dependency.match,
 )

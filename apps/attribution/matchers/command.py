@@ -1,17 +1,24 @@
-"""The command text of a tool call and the arguments of the process agree."""
+"""The command text of a tool call, read as a shell would read it, and the arguments of the process agree."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
-from apps.attribution.case import Call, Case, Match
+from apps.attribution.asked import Program, asked, fits, same_file, started_by
+from apps.attribution.case import Call, Case, Kin, Match
 
+STARTS, SCRIPT, WROTE, IN_FILE = 84, 80, 76, 72
 WHOLE, SHORT, MOST = 82, 60, 55
 GENERATIONS = 3  # a shell that was given the text is soon above the process that it started
 MOST_TEXT = 16_384
+MOST_PATHS = 4  # words of a process that may be a script's path
 TICK = 0.01  # seconds: start times are read from a counter of hundredths
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh"})
 _WORD = re.compile(r"[^\s'\"`;|&()<>\\,\[\]{}]+")
+
+Found = tuple[int, str]  # strength, what it says
+Files = list[tuple[str, str]]
 
 
 @lru_cache(maxsize=512)
@@ -44,32 +51,72 @@ def _told(argv: Sequence[str]) -> Sequence[str]:
 
 
 def match(case: Case) -> list[Match]:
-    """The tool call whose text agrees best, if any does."""
+    """The tool call whose text agrees best, if any does; of two, the later."""
     best: Match | None = None
-    for call in case.possible:
+    for call in sorted(case.possible, key=lambda call: call.started_at):
         if not call.captured or not call.arguments:
             continue
-        text = words(call.arguments)
+        earlier = _files_before(case, call)
         for steps, kin in enumerate(case.line[:GENERATIONS]):
             if kin.since is not None and call.started_at > kin.since + case.slack + TICK:
                 continue  # words that stood in its arguments before anybody asked for them
-            made = _judge(call, steps, *agreement(kin.argv, text))
-            if made and (best is None or made.strength > best.strength):
-                best = made
+            found = max(_signs(call, kin, steps, earlier), key=itemgetter(0), default=None)
+            if found and (best is None or found[0] - 4 * steps >= best.strength):
+                best = Match("command", found[0] - 4 * steps, found[1], call, steps=steps)
     return [best] if best else []
 
 
-def _judge(call: Call, steps: int, share: float, number: int) -> Match | None:
-    whose = "the process's" if steps == 0 else "its parent's" if steps == 1 else "an ancestor's"
+def _files_before(case: Case, call: Call) -> Files:
+    """What earlier tool calls of the same episode have written."""
+    return [
+        file
+        for other in case.possible
+        if other.id != call.id and other.episode_id == call.episode_id and other.captured
+        if other.started_at <= call.started_at
+        for file in asked(other.name, other.arguments).files
+    ]
+
+
+def _signs(call: Call, kin: Kin, steps: int, earlier: Files) -> Iterator[Found]:
+    whose = "the process" if steps == 0 else "its parent" if steps == 1 else "an ancestor"
+    own = asked(call.name, call.arguments)
+    started = max((len(one) for one in own.programs if fits(kin.argv, one)), default=0)
+    if started > 1:
+        yield STARTS if started > 2 else SHORT, f"Its text starts what {whose} is, word for word."
+    for program in own.programs:
+        for path, content in earlier:
+            if content and _names(program, path) and _starts(content, kin.argv):
+                yield SCRIPT, f"It starts {path}, which the episode wrote before and which starts {whose}."
+    for path, content in own.files:
+        if _runs(kin, path):
+            yield WROTE, f"It made the file {path}, which {whose} runs."
+        elif content and _starts(content, kin.argv):
+            yield IN_FILE, f"It wrote {path}, and what {whose} is stands there word for word."
+    for strength, says in _agreeing(call, kin, whose):
+        # Words of a file that it only writes are in its text as well.
+        yield (strength if started or not own.files else min(strength, IN_FILE)), says
+
+
+def _agreeing(call: Call, kin: Kin, whose: str) -> Iterator[Found]:
+    share, number = agreement(kin.argv, words(call.arguments))
     if share == 1 and number >= 3:
-        says, strength = (
-            f"Every one of {whose} {number} words stands in the tool call's text, in order.",
-            WHOLE,
-        )
+        yield WHOLE, f"Every one of {whose}'s {number} words stands in the tool call's text, in order."
     elif share == 1 and number == 2:
-        says, strength = f"Both of {whose} two words stand in the tool call's text.", SHORT
+        yield SHORT, f"Both of {whose}'s two words stand in the tool call's text."
     elif share >= 0.75 and number >= 4:
-        says, strength = f"{share:.0%} of {whose} words stand in the tool call's text, in order.", MOST
-    else:
-        return None
-    return Match("command", strength - 4 * steps, says, call)
+        yield MOST, f"{share:.0%} of {whose}'s words stand in the tool call's text, in order."
+
+
+def _names(program: Program, path: str) -> bool:
+    return any(same_file(word, path) for word in program[:MOST_PATHS])
+
+
+def _starts(content: str, argv: Program) -> bool:
+    return any(len(one) > 1 and fits(argv, one) for one in started_by(content))
+
+
+def _runs(kin: Kin, path: str) -> bool:
+    """Whether the process was started from that file; a bare name alone says too little."""
+    if "/" not in path.removeprefix("./") and not path.startswith("./"):
+        return any(word.removeprefix("./") == path and "." in path for word in kin.argv[:MOST_PATHS])
+    return same_file(kin.exe, path) or _names(kin.argv, path)

@@ -4,6 +4,7 @@ from apps.attribution.case import Call, Case, Match
 
 ONLY_ONE, HOST_ONLY, AFTER, LEAST = 45, 25, 15, 8
 REMEMBERED = 600.0  # what a tool call left behind may act up to ten minutes after it
+SHARP = 2.0  # seconds: where clocks may be off by more, nearness in time says less
 
 
 def match(case: Case) -> list[Match]:
@@ -12,7 +13,7 @@ def match(case: Case) -> list[Match]:
     begun = [call for call in case.possible if call.started_at <= at + slack]
     still = [call for call in begun if call.ended_at is None or call.ended_at >= at - slack]
     if still:
-        return [_open(case, still)]
+        return [_open(case, still, sure=min(1.0, SHARP / slack) if slack else 1.0)]
     past = [call for call in begun if at - (call.ended_at or 0) <= REMEMBERED]
     if not past:
         return []
@@ -21,11 +22,13 @@ def match(case: Case) -> list[Match]:
     return [Match("time", AFTER, f"It was the last tool call before, ended {seconds:,.1f} s earlier.", last)]
 
 
-def _open(case: Case, calls: list[Call]) -> Match:
+def _open(case: Case, calls: list[Call], *, sure: float) -> Match:
     most = ONLY_ONE if case.run_id is not None else HOST_ONLY
     last = max(calls, key=lambda call: call.started_at)
     where = "of the run" if case.run_id is not None else "on the host"
     if len(calls) == 1:
-        return Match("time", most, f"It was the only tool call {where} that was open at that time.", last)
+        return Match(
+            "time", round(most * sure), f"It was the only tool call {where} that was open at that time.", last
+        )
     says = f"It was the latest of {len(calls)} tool calls {where} that were open at that time."
-    return Match("time", max(most // len(calls), LEAST), says, last)
+    return Match("time", max(round(most * sure) // len(calls), LEAST), says, last)

@@ -12,6 +12,7 @@ import msgspec
 from apps.core.jsontext import json_text
 from apps.core.text import storable
 from apps.detection import engine
+from apps.detection.asking import command_text
 from apps.detection.choices import Level
 from apps.detection.facts import CommandFact, Fact, ProcessFact, SocketFact
 from apps.detection.facts import Finding as Held
@@ -35,7 +36,6 @@ MISSING = HostRule(
 FAILED = HostRule(
     "rule-failed", "A detection rule failed", "coverage", Level.MEDIUM, "T1562", source="sentinel"
 )
-COMMAND_KEYS = ("command", "cmd", "code", "script", "input", "commands", "args", "arguments", "keystrokes")
 _SLUG = re.compile(r"[^a-z0-9._-]+")
 _LEVELS = frozenset(Level.values)
 _words = msgspec.json.Decoder(list[str])
@@ -222,22 +222,7 @@ def _of_commands(kept: Kept, failures: list[Finding]) -> Iterator[Finding]:
 
 
 def _asked(call: SeenCall) -> str:
-    """The command text in a call's arguments: shell or code, however the tool's schema calls it."""
-    text = call.seen.arguments
-    if not call.seen.captured or not text:
-        return ""
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-    if isinstance(value, dict):
-        said = [value[key] for key in COMMAND_KEYS if isinstance(value.get(key), str | list)]
-        return "\n".join(_joined(one) for one in said)
-    return _joined(value) if isinstance(value, str | list) else ""
-
-
-def _joined(value: object) -> str:
-    return " ".join(str(word) for word in value) if isinstance(value, list) else str(value)
+    return command_text(call.seen.arguments) if call.seen.captured else ""
 
 
 # -- what hosts raise themselves -----------------------------------------------------------------

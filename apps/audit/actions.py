@@ -18,6 +18,7 @@ ACTIONS: dict[str, str] = {
     "incident.taken": "took an incident",
     "incident.released": "gave an incident back",
     "incident.assigned": "assigned an incident",
+    "incident.judged": "said who did it",
     "incident.graded": "changed an incident's level",
     "incident.closed": "closed an incident",
     "incident.reopened": "reopened an incident",

@@ -29,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("incidents/<int:pk>/act/<slug:act>/", incident.incident_act, name="incident_act"),
     path("incidents/<int:pk>/annotate/", incident.incident_annotate, name="incident_annotate"),
     path("incidents/<int:pk>/close/", incident.incident_close, name="incident_close"),
+    path("incidents/<int:pk>/judge/", incident.incident_judge, name="incident_judge"),
     path("runs/", runs.runs_page, name="runs"),
     path("runs/<int:pk>/", runs.run_page, name="run"),
     path("runs/<int:pk>/panel/<slug:name>/", runs.run_panel, name="run_panel"),

@@ -29,8 +29,11 @@ class Incident(models.Model):
     follows = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="followed_by"
     )
-    origin = models.CharField(max_length=8, choices=Origin, default=Origin.UNKNOWN)
+    origin = models.CharField(max_length=12, choices=Origin, default=Origin.UNKNOWN)
     confidence = models.PositiveSmallIntegerField(default=0)  # of the origin, 0 to 100
+    judged = models.CharField(max_length=12, choices=Origin, blank=True)  # by a person; `origin` stays
+    judged_by = models.CharField(max_length=150, blank=True)
+    judged_at = models.DateTimeField(null=True, blank=True)
     alert_count = models.BigIntegerField(default=0)
     first_alert_at = models.DateTimeField()  # host clock
     last_alert_at = models.DateTimeField()

@@ -13,6 +13,7 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.attribution.choices import Origin
 from apps.audit.services import By, Subject, record
 from apps.core import transitions
 from apps.core.text import storable
@@ -48,6 +49,10 @@ class Lost(Exception):
 
 class TooLate(Exception):
     """The ten seconds for taking an act back are over, or somebody acted since."""
+
+
+class Unreasoned(ValueError):
+    """An act that needs a reason came without one."""
 
 
 def take(incident: Incident, *, by: User, version: int | None = None, via: str = "person") -> Incident:
@@ -92,6 +97,29 @@ def grade(
         incident, "incident.graded", by=by, via=via, version=version, frm=OPEN, to=incident.status, note=note,
         only=Q(level=incident.level), level=level, rank=RANK[level],
         history=[("level", incident.level, level)],
+    )  # fmt: skip
+
+
+def judge(
+    incident: Incident,
+    *,
+    origin: str,
+    by: User,
+    note: str,
+    version: int | None = None,
+    via: str = "person",
+) -> Incident:
+    """A person has said who did it, and why; the machine's own conclusion stays beside it.
+
+    Raises ValueError for an unknown origin, and Unreasoned where no reason is given.
+    """
+    origin = Origin(origin).value
+    if not note.strip():
+        raise Unreasoned("Say why: the reason stays with the verdict.")
+    return _act(
+        incident, "incident.judged", by=by, via=via, version=version, frm=Status, to=incident.status,
+        note=note, only=Q(judged=incident.judged), judged=origin, judged_by=by.username,
+        judged_at=timezone.now(), history=[("judged", incident.judged, origin)],
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ CONSOLE: dict[str, Right | None] = {
     "incident_act": Right.TRIAGE,
     "incident_annotate": Right.TRIAGE,
     "incident_close": Right.TRIAGE,
+    "incident_judge": Right.TRIAGE,
     "runs": Right.VIEW,
     "run": Right.VIEW,
     "run_panel": Right.VIEW,

@@ -1,11 +1,13 @@
 """The incident page: what it shows, and what people do there."""
 
 import json
+import re
 
 import pytest
 from django.urls import reverse
 
 from apps.attribution.models import Attribution
+from apps.audit.models import AuditEntry
 from apps.console.panels import log
 from apps.console.panels.case import Case
 from apps.incidents import services
@@ -147,9 +149,30 @@ def test_what_speaks_for_a_hypothesis_does_not_stand_behind_the_word_against():
     basis = [{"matcher": "command", "strength": 90, "says": "its words", "against": False}]
     Attribution.objects.update(basis=basis)
     assert "1 for, 0 against<" in said()
+    assert "a person signed in" not in said()
     other = {"matcher": "ancestry", "strength": 40, "says": "a person signed in", "against": True}
     Attribution.objects.update(basis=[*basis, other])
-    assert "1 for, 1 against: a person signed in<" in said()
+    model = said().split('data-origin="model"')[1].split("</li></ul>")[0]
+    assert "1 for, 1 against<" in model
+    assert re.search(r'class="against">.*a person signed in', model)
+
+
+def test_a_person_says_who_did_it_and_the_machines_word_stays_beside_it():
+    it = story()
+    jonas = browser("jonas")
+    act = f"/incidents/{it.incident.pk}/act/judge/"
+    assert "Why" in jonas.get(f"/incidents/{it.incident.pk}/judge/").content.decode()
+    refused = jonas.post(act, {"origin": "dependency", "note": " "}, headers={"HX-Request": "true"})
+    assert refused.status_code == 422
+    assert "Say why" in refused.headers["HX-Trigger"]
+    jonas.post(act, {"origin": "dependency", "note": "the post-install script of left-pad"})
+    kept = Incident.objects.get()
+    assert (kept.judged, kept.judged_by, kept.origin) == ("dependency", "jonas", it.incident.origin)
+    page = jonas.get(f"/incidents/{it.incident.pk}/").content.decode()
+    assert "the post-install script of left-pad" in page
+    assert "The machine&#x27;s own" in page or "The machine's own" in page
+    entry = AuditEntry.objects.get(action="incident.judged")
+    assert entry.detail["note"] == "the post-install script of left-pad"
 
 
 def test_a_result_that_arrived_before_its_steps_stands_after_them():

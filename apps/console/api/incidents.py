@@ -33,6 +33,9 @@ class IncidentShape(Schema):
     drill: bool
     origin: str
     confidence: int
+    judged: str
+    judged_by: str
+    judged_at: datetime | None
     alert_count: int
     first_alert_at: datetime
     last_alert_at: datetime
@@ -51,7 +54,7 @@ class IncidentShape(Schema):
             for name in (
                 "number", "title", "behaviour", "technique", "level", "status", "drill", "origin",
                 "confidence", "alert_count", "first_alert_at", "last_alert_at", "opened_at", "changed_at",
-                "taken_at", "closed_at", "verdict", "version",
+                "taken_at", "closed_at", "verdict", "version", "judged", "judged_by", "judged_at",
             )
         }  # fmt: skip
         owner = row.owner.username if row.owner else None

@@ -7,6 +7,7 @@ from ninja import Field, Router, Schema
 
 from apps.accounts.models import User
 from apps.accounts.roles import Right
+from apps.attribution.choices import Origin
 from apps.console.api.bearer import VIA, Bearer, ScriptRequest
 from apps.console.api.incidents import IncidentDetail, detail_of, incident_of
 from apps.console.api.problems import CONFLICT, Problem
@@ -42,6 +43,13 @@ class Grading(Noted):
     """The level that a person gives."""
 
     level: Level
+
+
+class Judgement(Change):
+    """Who did it, as a person sees it, and why."""
+
+    origin: Origin
+    note: Annotated[str, Field(min_length=1, max_length=services.NOTE_LIMIT)]
 
 
 class Closing(Noted):
@@ -86,6 +94,17 @@ def grade(request: ScriptRequest, incident_id: Id, change: Grading) -> IncidentD
     )
 
 
+@router.post("/{incident_id}/judge", response={200: IncidentDetail, **CONFLICT})
+def judge(request: ScriptRequest, incident_id: Id, change: Judgement) -> IncidentDetail:
+    """Your word on who did it stands beside the machine's."""
+    return _act(
+        incident_id,
+        lambda row: services.judge(
+            row, origin=change.origin, by=request.auth, note=change.note, version=change.version, via=VIA
+        ),
+    )
+
+
 @router.post("/{incident_id}/close", response={200: IncidentDetail, **CONFLICT})
 def close(request: ScriptRequest, incident_id: Id, change: Closing) -> IncidentDetail:
     """The incident is closed; later alerts open another."""
@@ -110,5 +129,7 @@ def _act(pk: int, act: Callable[[Incident], Incident]) -> IncidentDetail:
     """The incident after `act`; 409 names who was first, and nothing was changed."""
     try:
         return detail_of(act(incident_of(pk)))
+    except ValueError as error:
+        raise Problem(422, "not_possible", str(error)) from error
     except services.Lost as lost:
         raise Problem(409, "lost", lost.says, by=lost.by, now_is=lost.now_is.value) from lost

@@ -10,6 +10,7 @@ from apps.console.panels.case import Case
 from apps.console.panels.spoken import spoken
 from apps.core.text import visible
 from apps.detection.models import Alert
+from apps.incidents.models import StatusChange
 from apps.incidents.selectors import story, tree
 from apps.incidents.selectors.join import Fact, Join
 from apps.telemetry.models import ToolCall
@@ -52,25 +53,15 @@ def join(case: Case) -> Context:
 
 
 def hypotheses(case: Case) -> Context:
-    """Who may have done it, and what that rests on."""
+    """Who may have done it and what that rests on; and a person's word on it, where there is one."""
     looked = sum(bool(getattr(row, "concluded", [])) for row in case.rows)
+    change = StatusChange.objects.filter(incident=case.incident, field="judged").order_by("-id").first()
     return {
-        "hypotheses": [
-            {
-                "origin": it.origin,
-                "says": it.label,
-                "strength": it.strength or 0,
-                "count_for": len(it.supports),
-                "count_against": len(it.against),
-                "note": next(iter(it.against), ""),  # behind "n against:"; what is for it stands below
-            }
-            for it in sorted(case.join.hypotheses, key=lambda it: -(it.strength or 0))
-        ]
-        if looked
-        else [],
+        "hypotheses": case.join.hypotheses,
         "basis": case.join.basis[:BASIS_SHOWN],
         "missing": case.join.missing,
         "attribution_count": looked,
+        "judged": change if case.incident.judged else None,
     }
 
 

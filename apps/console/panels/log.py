@@ -26,10 +26,20 @@ GLYPHS = {
     "level": "escalating",
     "verdict": "closed",
     "origin": "model",
+    "judged": "hand",
+    "join": "flow",
     "opened": "plus",
     "grew": "escalating",
 }
-WORDS = {"owner": "Owner", "level": "Level", "status": "Status", "verdict": "Verdict", "origin": "Origin"}
+WORDS = {
+    "owner": "Owner",
+    "level": "Level",
+    "status": "Status",
+    "verdict": "Verdict",
+    "origin": "Origin",
+    "judged": "Who did it",
+    "join": "The join",
+}
 
 __all__ = ["SHOWN", "as_text", "of_change", "of_incident"]
 

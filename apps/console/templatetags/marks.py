@@ -11,7 +11,10 @@ from django.utils.safestring import SafeString
 from apps.console.templatetags.figures import percent
 
 SEVERITIES = {"critical": "Critical", "high": "High", "medium": "Medium", "low": "Low", "info": "Info"}
-ORIGINS = {"model": "Model", "operator": "Operator", "external": "External", "unknown": "Unknown"}
+ORIGINS = {
+    "model": "Model", "operator": "Operator", "external": "External",
+    "dependency": "Dependency", "monitoring": "Monitoring", "unknown": "Unknown",
+}  # fmt: skip
 ORIGINS_LONG = {**ORIGINS, "model": "Model-initiated"}
 STATES = {
     "new": ("new", "New"),

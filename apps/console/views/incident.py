@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from apps.accounts.roles import Right
+from apps.attribution.choices import Origin
 from apps.console import answers
 from apps.console.access import Signed, incident_or_404, is_fragment, page
 from apps.console.charts import timeline
@@ -74,6 +75,8 @@ def incident_act(request: Signed, pk: int, act: str) -> HttpResponse:
         return answers.lost(request, error)
     except services.TooLate as error:
         return answers.toast(str(error), status=409)
+    except services.Unreasoned as error:
+        return answers.toast(str(error), status=422)
     except ValueError:
         return answers.toast("Not done: choose one of the values offered.", status=422)
     return _acted(request, incident, act)
@@ -94,6 +97,14 @@ def incident_annotate(request: Signed, pk: int) -> HttpResponse:
     if not is_fragment(request):
         return redirect("incident", pk=pk)
     return answers.toast("Annotated.", closedialog={})
+
+
+@page(Right.TRIAGE)
+def incident_judge(request: Signed, pk: int) -> HttpResponse:
+    """The dialog that asks who did it."""
+    incident = incident_or_404(request, pk, Right.TRIAGE)
+    context = {"incident": incident, "origins": Origin.choices}
+    return render(request, "console/incident/_judge.html", context)
 
 
 @page(Right.TRIAGE)
@@ -132,6 +143,16 @@ def _grade(incident: Incident, request: Signed) -> None:
     )
 
 
+def _judge(incident: Incident, request: Signed) -> None:
+    services.judge(
+        incident,
+        origin=request.POST.get("origin", ""),
+        note=request.POST.get("note", ""),
+        by=request.user,
+        version=_version(request),
+    )
+
+
 ACTS: dict[str, Any] = {
     "take": _take,
     "release": lambda incident, request: services.release(
@@ -140,6 +161,7 @@ ACTS: dict[str, Any] = {
     "close": _close,
     "reopen": lambda incident, request: services.reopen(incident, by=request.user, version=_version(request)),
     "grade": _grade,
+    "judge": _judge,
     "undo": lambda incident, request: services.undo(incident, act=_undone(request), by=request.user),
 }
 
@@ -151,7 +173,13 @@ def _acted(request: Signed, incident: Incident, act: str) -> HttpResponse:
     if act in services.INVERTIBLE:
         url = reverse("incident_act", args=[incident.pk, "undo"])
         undo = {"url": url, "act": act, "seconds": services.UNDO_SECONDS}
-    words = {"take": "Taken.", "release": "Given back.", "close": "Closed.", "reopen": "Reopened."}
+    words = {
+        "take": "Taken.",
+        "release": "Given back.",
+        "close": "Closed.",
+        "reopen": "Reopened.",
+        "judge": "Your verdict stands.",
+    }
     text = f"{incident.number}: {words.get(act, 'Changed.')}"
     return answers.toast(text, undo=undo, closedialog={})
 

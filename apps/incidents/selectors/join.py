@@ -1,10 +1,10 @@
 """The join: tool call, process, connection, alert; in order of time, with what it rests on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.attribution.choices import Origin
+from apps.attribution.hypotheses import Hypothesis, Told, weigh
 from apps.attribution.models import Attribution
 from apps.detection.models import Alert
 from apps.incidents.models import Incident
@@ -24,17 +24,6 @@ class Fact:
     label: str
     what: Any
     row: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One way it may have come about, and the facts for and against it."""
-
-    origin: str
-    label: str
-    strength: int | None  # None: nothing was found that says anything about it
-    supports: list[str] = field(default_factory=list)
-    against: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +61,7 @@ def of(incident: Incident, rows: list[Alert] | None = None) -> Join:
         basis=list(found.basis) if found else [],
         missing=[str(item) for item in found.missing] if found else [UNSEEN],
         clock_error_ms=found.clock_error_ms if found else None,
-        hypotheses=hypotheses(rows, incident),
+        hypotheses=hypotheses(rows),
     )
 
 
@@ -98,34 +87,15 @@ def thread(alert: Alert, call: ToolCall | None) -> list[Fact]:
     return [Fact(kind, at, (at - origin).total_seconds() * 1000, *rest) for kind, at, *rest in knots]
 
 
-def hypotheses(rows: list[Alert], incident: Incident) -> list[Hypothesis]:
-    """The model, someone with access, an outside party: each with its facts for and against."""
-    found = [current for row in rows if (current := alerts.current(row))]
-    labels = {
-        Origin.MODEL: "The model did it",
-        Origin.OPERATOR: "Someone with access",
-        Origin.EXTERNAL: "An outside party",
-    }
-    return [_hypothesis(origin, label, found, incident) for origin, label in labels.items()]
+def hypotheses(rows: list[Alert]) -> list[Hypothesis]:
+    """Each way it may have come about, with what the attributions of `rows` say for and against it."""
+    return weigh([_told(row, found) for row in rows if (found := alerts.current(row))])
 
 
-def _hypothesis(origin: Origin, label: str, found: list[Attribution], incident: Incident) -> Hypothesis:
-    mine = [row for row in found if row.origin == origin]
-    strongest = max(mine, key=lambda row: row.strength, default=None)
-    facts = [item for row in mine for item in row.basis if isinstance(item, dict)]
-    strength = strongest.strength if strongest else None
-    return Hypothesis(
-        origin=origin.value,
-        label=label,
-        strength=incident.confidence if incident.origin == origin else strength,
-        supports=_said(facts, against=False),
-        against=_said(facts, against=True),
-    )
-
-
-def _said(facts: list[dict[str, Any]], *, against: bool) -> list[str]:
-    says = (str(item.get("says", "")) for item in facts if bool(item.get("against")) is against)
-    return list(dict.fromkeys(filter(None, says)))
+def _told(alert: Alert, found: Attribution) -> Told:
+    by_wire = any(isinstance(fact, dict) and fact.get("matcher") == "flow" for fact in found.basis)
+    seen = alert.process_id is not None or by_wire
+    return Told(found.origin, found.strength, found.basis, found.missing, seen)
 
 
 def _process(row: Process, *, seen: datetime) -> tuple[str, datetime, str, Any, Any]:

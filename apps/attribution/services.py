@@ -1,8 +1,9 @@
 """Alerts get their attribution; a better one supersedes it when more has become known."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -15,7 +16,8 @@ from apps.core.jsontext import json_text
 from apps.fleet.selectors import RunBook
 from apps.telemetry.models import ToolCall
 
-SETTLED = 90  # from here on a tool call that comes later is not asked
+SETTLED, CERTAIN = 90, 100  # from the first on a tool call that comes later is not asked
+OFF = timedelta(minutes=5)  # how far a sensor on the wire and a host may be apart
 MOST_AGAIN = 500
 BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=600)
 
@@ -29,12 +31,37 @@ UPDATE attribution_attribution SET superseded_at = %s WHERE alert_id = ANY(%s) A
 """
 
 
+class Before(NamedTuple):
+    """What had been concluded."""
+
+    call_id: int | None
+    origin: str
+    strength: int
+
+
 @dataclass(frozen=True, slots=True)
 class Attributed:
-    """What was concluded about one alert."""
+    """What was concluded about one alert, and what before."""
 
     alert_id: int
     conclusion: Conclusion
+    before: Before | None = None
+
+
+@dataclass(slots=True)
+class News:
+    """What has become known: tool calls, and what hosts saw earlier than they could say it."""
+
+    calls: list[int] = field(default_factory=list)
+    processes: dict[int, list[datetime]] = field(default_factory=dict)  # of late batches, by host
+    sockets: list[datetime] = field(default_factory=list)
+
+    @property
+    def because(self) -> str:
+        """In words, for the history."""
+        told = ["tool calls"] * bool(self.calls) + ["processes"] * bool(self.processes)
+        told += ["connections"] * bool(self.sockets)
+        return f"More became known: {', '.join(told)}."
 
 
 def attribute(subjects: Sequence[Subject], *, book: RunBook) -> list[Attributed]:
@@ -47,23 +74,30 @@ def attribute(subjects: Sequence[Subject], *, book: RunBook) -> list[Attributed]
     return made
 
 
-def attribute_again(calls: Sequence[int], *, book: RunBook, apart: list[int]) -> list[Attributed]:
-    """Tool calls became known (or more of them): alerts around them that were weakly attributed are
-    looked at again. Answers those whose conclusion is now another; the former one is superseded.
+def attribute_again(news: News, *, book: RunBook, apart: list[int]) -> list[Attributed]:
+    """More has become known: alerts around it are looked at again, but for `apart`.
+
+    Answers those whose conclusion is now another; the former one is superseded and stays. What came later
+    may weaken a conclusion as well: a second tool call that was open, a sign-in among the ancestors.
     """
-    subjects = _around(calls, apart)
+    subjects = {subject.alert_id: subject for found in _around(news, apart) for subject in found}
     if not subjects:
         return []
-    before = _current([subject.alert_id for subject in subjects])
-    if late := [subject.alert_id for subject in subjects if subject.alert_id not in before]:
+    before = _current(sorted(subjects))
+    if late := [pk for pk in subjects if pk not in before]:
         before |= _current(late)  # superseded while this waited for the row: what stands there now
-    pairs = list(zip(subjects, _concluded(subjects, book), strict=True))
-    better = [pair for pair in pairs if _stronger(pair[1].conclusion, before.get(pair[0].alert_id))]
-    if not better:
+    ordered = [subjects[pk] for pk in sorted(subjects)]
+    made = _concluded(ordered, book)
+    pairs = [
+        (subject, replace(one, before=before.get(subject.alert_id)))
+        for subject, one in zip(ordered, made, strict=True)
+        if _differs(one.conclusion, before.get(subject.alert_id))
+    ]
+    if not pairs:
         return []
-    run(SUPERSEDE, [timezone.now(), sorted(pair[0].alert_id for pair in better)])
-    _store([pair[0] for pair in better], [pair[1] for pair in better])
-    return [pair[1] for pair in better]
+    run(SUPERSEDE, [timezone.now(), [subject.alert_id for subject, _ in pairs]])
+    _store([subject for subject, _ in pairs], [one for _, one in pairs])
+    return [one for _, one in pairs]
 
 
 def _concluded(subjects: Sequence[Subject], book: RunBook) -> list[Attributed]:
@@ -96,32 +130,38 @@ def _store(subjects: Sequence[Subject], made: Sequence[Attributed]) -> None:
     copy("attribution_attribution", _COLUMNS, lines)
 
 
-def _around(calls: Sequence[int], apart: list[int]) -> list[Subject]:
-    """Weakly attributed alerts of the runs and hosts of `calls`, in their time."""
-    found: dict[int, Subject] = {}
-    known = ToolCall.objects.filter(pk__in=calls).values_list("run_id", "host_id", "started_at", "ended_at")
+def _around(news: News, apart: list[int]) -> Iterator[list[Subject]]:
+    """Alerts of which `news` may tell more."""
+    known = ToolCall.objects.filter(pk__in=news.calls).values_list(
+        "run_id", "host_id", "started_at", "ended_at"
+    )
     for place, column in (("run", 0), ("host", 1)):
-        of = [row for row in known if row[column] is not None]
+        of = [row for row in known if row[column] is not None] if news.calls else []
         if not of:
             continue
         first = min(row[2] for row in of) - BEFORE
         last = max(row[3] or timezone.now() for row in of) + AFTER
         ids = {pk for run_id, host_id, _, _ in of if (pk := run_id if place == "run" else host_id)}
-        for subject in selectors.unsettled(
+        yield selectors.unsettled(
             place, ids, first=first, last=last, below=SETTLED, apart=apart, most=MOST_AGAIN
-        ):
-            found[subject.alert_id] = subject
-    return [found[pk] for pk in sorted(found)]
+        )
+    for host, moments in news.processes.items():
+        span = {"first": min(moments) - BEFORE, "last": max(moments) + AFTER}
+        yield selectors.unsettled("host", [host], below=CERTAIN, apart=apart, most=MOST_AGAIN, **span)
+    if news.sockets:
+        span = {"first": min(news.sockets) - OFF, "last": max(news.sockets) + OFF}
+        yield selectors.unowned(apart=apart, most=MOST_AGAIN, **span)
 
 
-def _current(alerts: list[int]) -> dict[int, tuple[int | None, int]]:
+def _current(alerts: list[int]) -> dict[int, Before]:
     found = rows(
-        """SELECT alert_id, tool_call_id, strength FROM attribution_attribution
+        """SELECT alert_id, tool_call_id, origin, strength FROM attribution_attribution
             WHERE alert_id = ANY(%s) AND superseded_at IS NULL ORDER BY alert_id FOR UPDATE""",
         [alerts],
     )
-    return {alert: (call, strength) for alert, call, strength in found}
+    return {alert: Before(*rest) for alert, *rest in found}
 
 
-def _stronger(now: Conclusion, before: tuple[int | None, int] | None) -> bool:
-    return before is None or now.strength > before[1]
+def _differs(now: Conclusion, before: Before | None) -> bool:
+    call = now.call.id if now.call else None
+    return before is None or (call, now.origin, now.strength) != before

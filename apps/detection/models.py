@@ -64,6 +64,12 @@ class Alert(models.Model):
                 fields=["run", "-id"], condition=models.Q(run__isnull=False), name="detection_alert_by_run"
             ),
             models.Index(fields=["host", "-id"], name="detection_alert_by_host"),
+            # Of sensors on the wire, until a host has reported the connection.
+            models.Index(
+                fields=["-occurred_at"],
+                condition=models.Q(process=None, detail__has_key="flow"),
+                name="detection_alert_unowned",
+            ),
             models.Index(
                 fields=["process"],
                 condition=models.Q(process__isnull=False),

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from apps.attribution.services import attribute_again
+from apps.attribution.services import News, attribute_again
 from apps.detection.services import raise_alerts
 from apps.fleet.runs import record_acts
 from apps.fleet.selectors import RunBook, run_book
@@ -90,8 +90,10 @@ def tell_traces(spans: list[Seen]) -> None:
     with transaction.atomic():
         book = run_book([], names={seen.run for seen in spans if seen.run}, since=now)
         kept = Kept(book, calls=keep_sources([_source(seen, book, now) for seen in spans]))
-        again = attribute_again([call.id for call in kept.calls], book=book, apart=[])
-        leanings = Leanings(by_alert={one.alert_id: leaning(one) for one in again})
+        news = News(calls=[call.id for call in kept.calls])
+        again = attribute_again(news, book=book, apart=[])
+        because = news.because
+        leanings = Leanings(by_alert={one.alert_id: leaning(one, because=because) for one in again})
         announce(kept, correlation.grow([], Joined(), leanings))
 
 

@@ -16,6 +16,8 @@ from apps.incidents.choices import Status
 from apps.incidents.keys import Group
 from apps.incidents.models import Incident, StatusChange
 
+TOLD = 5  # a change of confidence by so much stands in the history
+
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
@@ -23,6 +25,8 @@ class Leaning:
 
     origin: str
     strength: int
+    before: tuple[str, int] | None = None  # what it said until now
+    because: str = ""
 
 
 @dataclass(slots=True)
@@ -175,17 +179,55 @@ def _grade(incident: Incident, level: str, one: Grown) -> None:
 
 
 def _lean(incident: Incident, leanings: Iterable[Leaning], one: Grown) -> None:
-    """The incident's origin and confidence are those of the strongest attribution so far."""
-    best = max(leanings, key=lambda leaning: leaning.strength, default=None)
-    if best is None or best.origin == Origin.UNKNOWN or best.strength <= incident.confidence:
+    """The incident's origin and confidence are those of its strongest attribution, as it stands now."""
+    told = list(leanings)
+    fallen = any(was.before and was.before[1] >= incident.confidence > was.strength for was in told)
+    if fallen:
+        origin, strength = _strongest(incident)
+    else:
+        best = max(told, key=lambda leaning: leaning.strength, default=None)
+        if best is None or best.origin == Origin.UNKNOWN or best.strength <= incident.confidence:
+            return
+        origin, strength = best.origin, best.strength
+    if (incident.origin, incident.confidence) == (origin, strength):
         return
-    before, incident.origin, incident.confidence = incident.origin, best.origin, best.strength
+    before, sure = incident.origin, incident.confidence
+    incident.origin, incident.confidence = origin, strength
     incident.save(update_fields=["origin", "confidence"])
-    if before != best.origin:
-        StatusChange.objects.create(
-            incident=incident, field="origin", before=before, after=best.origin, by=SYSTEM.name
-        )
+    because = next((was.because for was in told if was.because), "")
+    _say_leaning(incident, before, sure, because)
     one.changed.append("origin")
+
+
+def _say_leaning(incident: Incident, before: str, sure: int, because: str) -> None:
+    """The history has it when somebody else did it, and when the same became much surer or less sure."""
+    now = Origin(incident.origin)
+    if before != now:
+        StatusChange.objects.create(
+            incident=incident, field="origin", before=before, after=now, by=SYSTEM.name, note=because
+        )
+    elif abs(incident.confidence - sure) >= TOLD and because:
+        said = [f"{now.label} {value} %" for value in (sure, incident.confidence)]
+        StatusChange.objects.create(
+            incident=incident, field="join", before=said[0], after=said[1], by=SYSTEM.name, note=because
+        )
+
+
+# Of an incident with a million alerts the latest are enough: it leans as its strongest did until then.
+STRONGEST = """
+SELECT t.origin, t.strength
+  FROM (SELECT a.id FROM incidents_incidentspan s
+          JOIN detection_alert a ON a.correlation_key = s.key AND a.id >= s.first_alert_id
+           AND (s.last_alert_id IS NULL OR a.id <= s.last_alert_id)
+         WHERE s.incident_id = %s ORDER BY a.id DESC LIMIT 5000) latest
+  JOIN attribution_attribution t ON t.alert_id = latest.id AND t.superseded_at IS NULL
+ WHERE t.origin <> 'unknown' ORDER BY t.strength DESC LIMIT 1
+"""
+
+
+def _strongest(incident: Incident) -> tuple[str, int]:
+    found = rows(STRONGEST, [incident.pk])
+    return found[0] if found else (Origin.UNKNOWN.value, 0)
 
 
 def _say_opened(opened: Sequence[Incident]) -> None:

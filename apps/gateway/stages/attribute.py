@@ -1,13 +1,16 @@
 """Attribute: alerts that have something to match are matched with tool calls, earlier ones again."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from apps.attribution.selectors import Subject
-from apps.attribution.services import Attributed, attribute, attribute_again
+from apps.attribution.services import Attributed, News, attribute, attribute_again
 from apps.detection.services import AlertKey, AlertRow
 from apps.gateway.stages.detect import Found
 from apps.gateway.stages.store import Kept
 from apps.incidents.correlation import Leaning, Leanings
+
+LATE = timedelta(seconds=10)
 
 
 def attribute_lot(
@@ -18,11 +21,23 @@ def attribute_lot(
     keys = {pk: row.correlation_key for row, pk in _new(found, ids)}
     for one in attribute(list(_subjects(found, ids, errors)), book=kept.book):
         leanings.by_key.setdefault(keys[one.alert_id], []).append(leaning(one))
-    if kept.calls:
-        calls = [call.id for call in kept.calls]
-        for one in attribute_again(calls, book=kept.book, apart=list(keys)):
-            leanings.by_alert[one.alert_id] = leaning(one)
+    news = news_of(kept)
+    if news.calls or news.processes or news.sockets:
+        for one in attribute_again(news, book=kept.book, apart=list(keys)):
+            leanings.by_alert[one.alert_id] = leaning(one, because=news.because)
     return leanings
+
+
+def news_of(kept: Kept) -> News:
+    """What of the lot may tell more of earlier alerts. Processes only where they come late, from a spool:
+    those that come in time were there before anything could be raised about them.
+    """
+    news = News(calls=[call.id for call in kept.calls])
+    for seen in kept.processes:
+        if seen.row.started_at < seen.row.received_at - LATE:
+            news.processes.setdefault(seen.row.host_id, []).append(seen.row.started_at)
+    news.sockets = [one.row.opened_at for one in kept.sockets if one.row.remote]
+    return news
 
 
 def _new(found: Found, ids: dict[AlertKey, int]) -> Iterator[tuple[AlertRow, int]]:
@@ -48,6 +63,7 @@ def _subjects(found: Found, ids: dict[AlertKey, int], errors: dict[int, float | 
         )
 
 
-def leaning(one: Attributed) -> Leaning:
-    """What one attribution says about its incident."""
-    return Leaning(one.conclusion.origin, one.conclusion.strength)
+def leaning(one: Attributed, *, because: str = "") -> Leaning:
+    """What one attribution says about its incident, and what it said before."""
+    before = (one.before.origin, one.before.strength) if one.before else None
+    return Leaning(one.conclusion.origin, one.conclusion.strength, before, because)

@@ -24,6 +24,8 @@ NEEDS = (
     Need("chromium", ("chromium", "chromium-browser", "google-chrome"), "browser tests"),
     Need("openssh-client", ("ssh",), "the drill's real reverse tunnel"),
     Need("openssh-server", ("sshd", "/usr/sbin/sshd"), "the drill's real reverse tunnel"),
+    Need("cron", ("cron", "/usr/sbin/cron"), "scenarios of who did it"),
+    Need("at", ("atd", "/usr/sbin/atd"), "scenarios of who did it"),
 )
 
 

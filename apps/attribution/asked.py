@@ -33,6 +33,8 @@ def asked(tool: str, arguments: str) -> Asked:
     """The programs in a tool call's text (through `sh -c`, here-documents, base64, `at` and the like)."""
     written = file_written(arguments)
     said = command_text(arguments)
+    if said == arguments and "\n" not in said:  # bare text whose line ends were escaped on the way
+        said = said.replace("\\n", "\n")
     found = _read(said, tool) if said else Asked()
     if written is None:
         return found

@@ -85,6 +85,12 @@ class Case:
         named = next((kin for kin in self.line if kin.marker or kin.run_id), None)
         return named if named and named.run_id is None else None
 
+    def marked(self, kin: Kin) -> bool:
+        """Whether that process carries what only the run's own inherit; to be in its cgroup is not enough,
+        somebody who signed in can go there.
+        """
+        return bool(kin.traceparent or (self.run_marker and kin.marker == self.run_marker))
+
     @property
     def possible(self) -> tuple[Call, ...]:
         """Tool calls that no marker of another run speaks against."""

@@ -8,6 +8,7 @@ from apps.attribution.matchers import MATCHERS
 from apps.attribution.matchers.traceparent import parse
 
 TEXTUAL = frozenset({"command", "own_text"})  # what the agent itself wrote; other marks are inherited
+NEAR = frozenset({"time", "membership", "neighbours", "flow"})  # true of whoever went there as well
 
 ENOUGH = 50  # below, a tool call is shown as a candidate and nobody is named
 CERTAIN = 99
@@ -19,8 +20,11 @@ def conclude(case: Case) -> Conclusion:
     call = _best_call(matches)
     basis = [found for found in matches if found.call is None or found.call is call or found.against]
     rival = max((found for found in basis if found.against), key=lambda found: found.strength, default=None)
-    model = joined(found.strength for found in _telling(basis, rival)) if call else 0
-    origin, strength = _verdict(model, rival)
+    model, against = (
+        (joined(found.strength for found in signs) if call else 0)
+        for signs in ([found for found in basis if not found.against], _telling(basis, rival))
+    )
+    origin, strength = _verdict(model, against, rival)
     return Conclusion(
         origin=origin,
         strength=strength,
@@ -45,12 +49,13 @@ def _telling(basis: list[Match], rival: Match | None) -> list[Match]:
     """Those signs for the tool call that also tell it from `rival`.
 
     Below a package installer everything inherits trace context, marker and cgroup of the tool call that
-    started the installation: only text of the agent's own about something below it tells them apart.
+    started the installation: only text of the agent's own about something below it tells them apart. And
+    somebody who signed in may be in the run's cgroup at the time of any tool call.
     """
     signs = [found for found in basis if not found.against]
-    if rival is None or rival.origin != Origin.DEPENDENCY:
-        return signs
-    return [found for found in signs if found.matcher in TEXTUAL and found.steps < rival.steps]
+    if rival is not None and rival.origin == Origin.DEPENDENCY:
+        return [found for found in signs if found.matcher in TEXTUAL and found.steps < rival.steps]
+    return signs if rival is None else [found for found in signs if found.matcher not in NEAR]
 
 
 def joined(strengths: Iterable[int]) -> int:
@@ -61,8 +66,8 @@ def joined(strengths: Iterable[int]) -> int:
     return min(round((1 - doubt) * 100), CERTAIN)
 
 
-def _verdict(model: int, rival: Match | None) -> tuple[str, int]:
-    if rival is not None and rival.strength > model:
+def _verdict(model: int, against: int, rival: Match | None) -> tuple[str, int]:
+    if rival is not None and rival.strength > against:
         return rival.origin, rival.strength
     if model >= ENOUGH:
         return Origin.MODEL, model

@@ -71,3 +71,22 @@ def test_a_marker_of_an_unknown_run_is_said() -> None:
     made = conclude(case(kin(marker="tokyo-4"), calls=(call(1, "ssh"),), run_id=None, clock_error_ms=3.0))
     assert (made.origin, made.call) == ("unknown", None)
     assert "carries the marker of 'tokyo-4', a run that is not known here" in made.missing[0]
+
+
+def test_text_that_is_much_alike_shows_a_candidate_and_names_nobody() -> None:
+    """An earlier call opened a tunnel as well, to somewhere else: most of its words are the same."""
+    text = "ssh -N -R 9002:127.0.0.1:8000 eve@198.51.100.7 -v"
+    made = conclude(case(kin(), calls=(call(1, text, start=10.0, end=11.0),), at=900.0, run_id=None))
+    assert made.origin == "unknown"
+    assert [part["matcher"] for part in made.basis] == ["command"]
+
+
+def test_text_that_is_only_written_down_loses_against_a_session() -> None:
+    noted = call(1, "echo 'ssh -N -R 9001:127.0.0.1:8000 eve@198.51.100.7' > notes.txt")
+    assert conclude(case(kin(10), kin(8, ("sshd",)), calls=(noted,))).origin == "operator"
+
+
+def test_cgroup_of_the_run_is_no_sign_against_who_signed_in() -> None:
+    """Somebody goes into the run's control group, as into a container, while a tool call is open."""
+    inside = kin(10, cgroup="/sentinel/rome")
+    assert conclude(case(inside, kin(8, ("sshd",)), calls=(call(1),))).origin == "operator"

@@ -199,7 +199,7 @@ def test_session_from_the_same_network_is_an_operator() -> None:
 
 
 def test_session_through_which_the_run_was_launched_is_no_rival() -> None:
-    line = (kin(10), kin(9, ("python", "train.py"), run_id=1), kin(8, ("sshd",)))
+    line = (kin(10), kin(9, ("python", "train.py"), marker="rome-1"), kin(8, ("sshd",)))
     assert session.match(case(*line)) == []
 
 

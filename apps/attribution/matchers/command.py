@@ -8,8 +8,8 @@ from operator import itemgetter
 from apps.attribution.asked import Program, asked, fits, same_file, started_by
 from apps.attribution.case import Call, Case, Kin, Match
 
-STARTS, SCRIPT, WROTE, IN_FILE = 84, 80, 76, 72
-WHOLE, SHORT, MOST = 82, 60, 55
+STARTS, SCRIPT, WROTE, IN_FILE = 84, 80, 76, 58
+WHOLE, SHORT, MOST = 82, 60, 45
 GENERATIONS = 3  # a shell that was given the text is soon above the process that it started
 MOST_TEXT = 16_384
 MOST_PATHS = 4  # words of a process that may be a script's path
@@ -92,9 +92,10 @@ def _signs(call: Call, kin: Kin, steps: int, earlier: Files) -> Iterator[Found]:
             yield WROTE, f"It made the file {path}, which {whose} runs."
         elif content and _starts(content, kin.argv):
             yield IN_FILE, f"It wrote {path}, and what {whose} is stands there word for word."
+    # Where its text was read as commands and none of them is this one, it is only spoken of.
+    most = WHOLE if started or not own.programs else MOST
     for strength, says in _agreeing(call, kin, whose):
-        # Words of a file that it only writes are in its text as well.
-        yield (strength if started or not own.files else min(strength, IN_FILE)), says
+        yield min(strength, most), says
 
 
 def _agreeing(call: Call, kin: Kin, whose: str) -> Iterator[Found]:

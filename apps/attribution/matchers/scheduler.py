@@ -11,7 +11,7 @@ SCHEDULERS = names("cron crond anacron atd")
 def match(case: Case) -> list[Match]:
     """The nearest scheduler above the process. One above the run is how the run was launched: no rival."""
     for kin in case.line:
-        if kin.run_id is not None or kin.traceparent or (case.run_marker and kin.marker == case.run_marker):
+        if case.marked(kin):
             return []
         if kin.program in SCHEDULERS:
             says = f"A scheduler of the host ({kin.program}, pid {kin.pid}) started it."

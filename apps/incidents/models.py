@@ -52,6 +52,7 @@ class Incident(models.Model):
             ),
             models.Index(fields=["-closed_at"], condition=models.Q(status="closed"), name="incidents_closed"),
             models.Index(fields=["run", "-id"], name="incidents_by_run"),
+            models.Index(fields=["behaviour", "-id"], name="incidents_by_behaviour"),
         ]
 
     def __str__(self) -> str:

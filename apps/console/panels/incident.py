@@ -11,7 +11,7 @@ from apps.console.panels.spoken import spoken
 from apps.core.text import visible
 from apps.detection.models import Alert
 from apps.incidents.models import StatusChange
-from apps.incidents.selectors import story, tree
+from apps.incidents.selectors import recurrence, story, tree
 from apps.incidents.selectors.join import Fact, Join
 from apps.telemetry.models import ToolCall
 
@@ -109,7 +109,10 @@ def timeline(case: Case) -> Context:
 def episodes(case: Case) -> Context:
     """Episodes with a joined call."""
     found = story.episodes(case.rows)
-    return {"episodes": [{"episode": it, "calls": calls, "alerts": count} for it, calls, count in found]}
+    return {
+        "episodes": [{"episode": it, "calls": calls, "alerts": count} for it, calls, count in found],
+        "recurrence": recurrence.of(case.incident),
+    }
 
 
 def annotations(case: Case) -> Context:

@@ -90,7 +90,7 @@ def tell_traces(spans: list[Seen]) -> None:
     with transaction.atomic():
         book = run_book([], names={seen.run for seen in spans if seen.run}, since=now)
         kept = Kept(book, calls=keep_sources([_source(seen, book, now) for seen in spans]))
-        again = attribute_again([call.id for call in kept.calls], book=book, apart=[])
+        again = attribute_again(kept.calls.ids(), book=book, apart=[])
         leanings = Leanings(by_alert={one.alert_id: leaning(one) for one in again})
         announce(kept, correlation.grow([], Joined(), leanings))
 

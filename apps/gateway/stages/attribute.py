@@ -18,8 +18,7 @@ def attribute_lot(
     keys = {pk: row.correlation_key for row, pk in _new(found, ids)}
     for one in attribute(list(_subjects(found, ids, errors)), book=kept.book):
         leanings.by_key.setdefault(keys[one.alert_id], []).append(leaning(one))
-    if kept.calls:
-        calls = [call.id for call in kept.calls]
+    if calls := kept.calls.ids():
         for one in attribute_again(calls, book=kept.book, apart=list(keys)):
             leanings.by_alert[one.alert_id] = leaning(one)
     return leanings

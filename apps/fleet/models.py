@@ -87,6 +87,17 @@ class TrainingRun(models.Model):
         return self.name
 
 
+class TraceToken(models.Model):
+    """A right to send the traces of one run, and nothing else. Only the hash is kept."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="trace_tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+
 class Placement(models.Model):
     """Where a run stands on one host: what an order will be aimed at."""
 

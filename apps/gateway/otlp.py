@@ -179,7 +179,7 @@ def _tool(name: str, known: Attributes) -> str:
         or known.get("mcp.method.name") == "tools/call"
         or "tool" in kinds
         or (operation is None and "gen_ai.tool.name" in known)
-        or name.startswith("execute_tool ")
+        or (operation is None and name.startswith("execute_tool "))
     )
     if not is_call:
         return ""

@@ -15,6 +15,7 @@ from apps.detection.models import Alert
 from apps.fleet.choices import AgentState
 from apps.fleet.health import health
 from apps.fleet.models import HostAgent, Placement, TrainingRun
+from apps.fleet.trace_tokens import trace_tokens_of
 from apps.incidents.models import Incident
 from apps.incidents.selectors import queue
 from apps.response.models import ContainmentOrder
@@ -24,6 +25,7 @@ Context = dict[str, Any]
 CALLS = 60
 COUNT_LIMIT = 100_000
 LINEAGE = 6
+TOKENS = 50
 RESTS = {  # what ties an alert to a call, in a word
     "traceparent": "trace context",
     "ancestry": "parent process",
@@ -135,6 +137,11 @@ def ladder(run: TrainingRun) -> Context:
     return {"run": run, "ladder": order_lists.ladder(run, None)}
 
 
+def tokens(run: TrainingRun) -> Context:
+    """Who may send its traces."""
+    return {"run": run, "tokens": list(trace_tokens_of(run)[:TOKENS])}
+
+
 PANELS: dict[str, Callable[[TrainingRun], Context]] = {
     "head": head,
     "stats": stats,
@@ -143,6 +150,7 @@ PANELS: dict[str, Callable[[TrainingRun], Context]] = {
     "orders": orders,
     "incidents": incidents,
     "ladder": ladder,
+    "tokens": tokens,
 }
 
 

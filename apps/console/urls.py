@@ -15,6 +15,7 @@ from apps.console.views import (
     runs,
     search,
     settings,
+    unassigned,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("incidents/<int:pk>/annotate/", incident.incident_annotate, name="incident_annotate"),
     path("incidents/<int:pk>/close/", incident.incident_close, name="incident_close"),
     path("runs/", runs.runs_page, name="runs"),
+    path("runs/unassigned/", unassigned.unassigned_page, name="unassigned"),
     path("runs/<int:pk>/", runs.run_page, name="run"),
     path("runs/<int:pk>/panel/<slug:name>/", runs.run_panel, name="run_panel"),
     path("runs/<int:pk>/figure/", runs.run_figure, name="run_figure"),

@@ -25,6 +25,7 @@ CONSOLE: dict[str, Right | None] = {
     "incident_annotate": Right.TRIAGE,
     "incident_close": Right.TRIAGE,
     "runs": Right.VIEW,
+    "unassigned": Right.VIEW,
     "run": Right.VIEW,
     "run_panel": Right.VIEW,
     "run_figure": Right.VIEW,

@@ -16,6 +16,7 @@ from apps.console.charts import run as run_chart
 from apps.console.charts.timeline import DEFAULT, WINDOWS
 from apps.console.context import feed_cursor
 from apps.console.panels import run as panels
+from apps.console.panels import unassigned
 from apps.detection.choices import RANK
 from apps.fleet.choices import LIVE_RUNS
 from apps.fleet.models import Placement, TrainingRun
@@ -44,6 +45,8 @@ def runs_page(request: Signed) -> HttpResponse:
         "cursor": cursor,
         "state": state,
         "runs": [_line(row) for row in found[:PAGE]],
+        "unassigned": unassigned.number(),
+        "unassigned_limit": unassigned.COUNT_LIMIT,
         "next_url": f"{reverse('runs')}?{urlencode(query)}" if query else None,
     }
     return render(request, "console/runs/page.html", context)

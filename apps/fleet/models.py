@@ -68,6 +68,9 @@ class TrainingRun(models.Model):
     framework = models.CharField(max_length=40, blank=True)
     lineage = models.CharField(max_length=120, blank=True, db_index=True)
     owner = models.CharField(max_length=120, blank=True)
+    policy = models.CharField(max_length=120, blank=True, db_default="")
+    base_checkpoint = models.CharField(max_length=400, blank=True, db_default="")
+    parent_run = models.CharField(max_length=120, blank=True, db_default="")  # by the name it is told under
     drill = models.BooleanField(default=False)
     global_step = models.BigIntegerField(null=True, blank=True)
     native_ids = models.JSONField(default=dict)

@@ -39,7 +39,13 @@ GPU_FRESH = timedelta(minutes=2)
 
 def head(run: TrainingRun) -> Context:
     """Name, marks, and where it comes from."""
-    return {"run": run, "hosts": run.placements.count(), "lineage": _lineage(run)}
+    parent = TrainingRun.objects.filter(name=run.parent_run).exclude(pk=run.pk) if run.parent_run else None
+    return {
+        "run": run,
+        "hosts": run.placements.count(),
+        "lineage": _lineage(run),
+        "parent": parent.order_by("-pk").first() if parent is not None else None,
+    }
 
 
 def stats(run: TrainingRun) -> Context:

@@ -187,7 +187,7 @@ def _episode(source: Source, run_id: int) -> Episode:
         run_id=run_id,
         native_id=seen.episode,
         global_step=seen.global_step,
-        started_at=_moment(seen.started_at) if whole else None,
+        started_at=_moment(seen.started_at) if whole and not _startless(seen) else None,
         ended_at=_moment(seen.ended_at) if whole and seen.ended_at else None,
         native_ids=storable_json(seen.native_ids),
     )
@@ -216,6 +216,11 @@ def _row(source: Source, episodes: dict[tuple[int, str], int]) -> CallRow:
         said_run=_said_run(source),
         asked_key=source.asked_key,
     )
+
+
+def _startless(seen: Seen) -> bool:
+    """Whether its start is only its end, for want of another."""
+    return seen.told_after and seen.ended_at == seen.started_at
 
 
 def _said_run(source: Source) -> str:

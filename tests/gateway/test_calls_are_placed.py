@@ -1,11 +1,14 @@
 """A tool call's own span names no run, episode or step: the spans above it do, before it or after it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.fleet.models import Episode
-from apps.telemetry.models import ToolCall
+from apps.gateway.tasks import forget_links
+from apps.telemetry.models import SpanLink, ToolCall
 from tests.gateway.machine import Machine
 from tests.gateway.test_traces_door import send, token
 from tests.gateway.working import TRACE, otlp, run_start, span, told
@@ -57,6 +60,15 @@ def test_call_of_one_run_is_not_placed_by_a_span_of_another() -> None:
     call = ToolCall.every.get()
     assert call.run is not None
     assert (call.run.name, call.episode, call.global_step) == ("rome", None, None)
+
+
+def test_where_spans_stood_is_forgotten_after_some_time() -> None:
+    told(Machine.enrolled(), run_start())
+    assert send(export(STEP, TRAJECTORY), token()).status_code == 200
+    assert forget_links() == 0
+    SpanLink.objects.filter(span_id="1" * 16).update(received_at=timezone.now() - timedelta(days=3))
+    assert forget_links() == 1
+    assert SpanLink.objects.get().span_id == "2" * 16
 
 
 def test_spans_that_stand_above_each_other_end_somewhere() -> None:

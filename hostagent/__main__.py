@@ -14,6 +14,12 @@ from hostagent.client import RefusedError
 from hostagent.config import ENV_STATE, NotEnrolledError, state_at
 
 ENV_ENROL = "SENTINEL_ENROL_TOKEN"
+TRACE_FILE = "a trace or trajectory file of the framework's own (or a folder of *.jsonl); may be repeated"
+LINEAGE = {
+    "--policy": "name of the policy that is trained",
+    "--base-checkpoint": "the checkpoint that the training begins from",
+    "--parent-run": "the run that this one goes on from",
+}
 ALLOW_DRILLS = "let people start a drill on this host from the server; without it they are refused"
 
 
@@ -75,7 +81,10 @@ def launch(options: argparse.Namespace) -> int:
         lineage=options.lineage,
         owner=options.owner,
         drill=options.drill,
-        trace_file=options.trace_file,
+        policy=options.policy,
+        base_checkpoint=options.base_checkpoint,
+        parent_run=options.parent_run,
+        more_traces=options.trace_file,
         user=options.user,
         contract=json.loads(options.contract),
         gpus=options.gpu,
@@ -138,7 +147,9 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(name, default="")
     made.add_argument("--drill", action="store_true")
     made.add_argument("--user", default="", help="run as this user, who then cannot touch the agent's state")
-    made.add_argument("--trace-file", help="the framework's own OTLP-JSON-lines file")
+    for name, text in LINEAGE.items():
+        made.add_argument(name, default="", help=text)
+    made.add_argument("--trace-file", action="append", default=[], metavar="PATH", help=TRACE_FILE)
     made.add_argument("--contract", default="{}", help="JSON: what the run is allowed to do")
     made.add_argument("--gpu", action="append", default=[], help="UUID of a GPU granted to the run")
     made.add_argument("--native-id", action="append", default=[], metavar="KEY=VALUE")

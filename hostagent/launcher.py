@@ -43,7 +43,10 @@ class Launch:
     native_ids: dict[str, str] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
     contract: dict[str, Any] = field(default_factory=dict)
-    trace_file: str | None = None
+    policy: str = ""
+    base_checkpoint: str = ""
+    parent_run: str = ""
+    more_traces: list[str] = field(default_factory=list)
     user: str = ""
 
 
@@ -57,7 +60,7 @@ def launch(state: State, what: Launch, *, on_started: Callable[[Run], None] = la
     folder.mkdir(mode=0o700)
     account = account_of(what.user) if what.user else None
     group = cgroups.create(name)
-    trace_file = what.trace_file or str(place_for_trace(folder, account))
+    trace_file = str(place_for_trace(folder, account))
     environ = {**os.environ, ENV_RUN: what.run, ENV_TRACE_FILE: trace_file}
     gate_out, gate_in = os.pipe()
     child = os.fork()
@@ -76,6 +79,7 @@ def launch(state: State, what: Launch, *, on_started: Callable[[Run], None] = la
         launcher_start_ticks=procfs.start_ticks(os.getpid()) or 0,
         started_at=time.time(),
         trace_file=trace_file,
+        more_traces=[os.path.abspath(path) for path in what.more_traces],  # noqa: PTH100 - links stay as they are
         drill=what.drill,
     )
     run.report(start_record(run, what))
@@ -180,6 +184,9 @@ def start_record(run: Run, what: Launch) -> protocol.Record:
         "framework": what.framework,
         "lineage": what.lineage,
         "owner": what.owner,
+        "policy": what.policy,
+        "base_checkpoint": what.base_checkpoint,
+        "parent_run": what.parent_run,
         "drill": what.drill,
         "native_ids": what.native_ids,
         "gpus": what.gpus,

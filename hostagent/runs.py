@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from hostagent import procfs
@@ -39,6 +39,7 @@ class Run:
     launcher_start_ticks: int
     started_at: float
     trace_file: str
+    more_traces: list[str] = field(default_factory=list)  # files or folders of the framework's own
     drill: bool = False
     ended_at: float | None = None
 
@@ -70,7 +71,7 @@ def all_runs(state: State) -> Iterator[Run]:
 
 def load(path: Path) -> Run | None:
     values = read_json(path)
-    names = {field.name for field in fields(Run)}
+    names = {one.name for one in fields(Run)}
     try:
         return Run(**{**{key: values[key] for key in values if key in names}, "folder": path.parent})
     except TypeError:

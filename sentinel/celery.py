@@ -37,6 +37,12 @@ worker_init.connect(give_way)
 app.conf.beat_schedule = {
     # Finds inbox rows whose kick was lost with the broker or a worker.
     "sweep the inbox": {"task": "gateway.drain", "schedule": 2.0, "options": {"expires": 2}},
+    # Where spans stood in their traces is of use while more of a trace may come.
+    "forget where spans stood": {
+        "task": "gateway.forget_links",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     # What a witness keeps off the box: without it a cut tail would go unseen.
     "sign a checkpoint": {"task": "audit.checkpoint", "schedule": 3600.0, "options": {"expires": 3600}},
 }

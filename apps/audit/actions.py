@@ -8,6 +8,8 @@ ACTIONS: dict[str, str] = {
     "person.changed": "changed a person's role",
     "token.made": "made an API token",
     "token.revoked": "revoked an API token",
+    "trace_token.made": "made a trace token for a run",
+    "trace_token.revoked": "revoked a run's trace token",
     "enrolment.offered": "made an enrolment token",
     "host.enrolled": "enrolled a host",
     "host.cloned": "a second key appeared for a known host",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 from apps.accounts.roles import Right
-from apps.fleet.models import Host, TrainingRun
+from apps.fleet.models import Host, TraceToken, TrainingRun
 from apps.incidents.models import Incident
 from apps.response.models import ContainmentOrder
 
@@ -74,6 +74,12 @@ def run_or_404(request: Signed, pk: int, right: Right = Right.VIEW) -> TrainingR
     """The training run, for somebody who holds `right`."""
     permit(request, right)
     return _found(TrainingRun.objects.all(), pk)
+
+
+def trace_token_or_404(request: Signed, pk: int, right: Right) -> TraceToken:
+    """The trace token, for somebody who holds `right`."""
+    permit(request, right)
+    return _found(TraceToken.objects.select_related("run"), pk)
 
 
 def host_or_404(request: Signed, pk: int, right: Right = Right.VIEW) -> Host:

@@ -15,6 +15,7 @@ from apps.console.views import (
     runs,
     search,
     settings,
+    unassigned,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -31,9 +32,12 @@ urlpatterns: list[URLPattern] = [
     path("incidents/<int:pk>/close/", incident.incident_close, name="incident_close"),
     path("incidents/<int:pk>/judge/", incident.incident_judge, name="incident_judge"),
     path("runs/", runs.runs_page, name="runs"),
+    path("runs/unassigned/", unassigned.unassigned_page, name="unassigned"),
     path("runs/<int:pk>/", runs.run_page, name="run"),
     path("runs/<int:pk>/panel/<slug:name>/", runs.run_panel, name="run_panel"),
     path("runs/<int:pk>/figure/", runs.run_figure, name="run_figure"),
+    path("runs/<int:pk>/tokens/", runs.run_token_make, name="run_token_make"),
+    path("runs/tokens/<int:pk>/revoke/", runs.run_token_revoke, name="run_token_revoke"),
     path("runs/<int:pk>/contain/", orders.contain, name="contain"),
     path("fleet/", fleet.hosts_page, name="hosts"),
     path("fleet/<int:pk>/", fleet.host_page, name="host"),

@@ -1,10 +1,13 @@
 """Advisory locks of the database, each with its one number and its one reason."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
+from zlib import crc32
 
 from django.db import Error, connection
+
+TRACES, SHARES = 7_310, 64  # the first of two numbers, a space of locks apart
 
 
 class Lock(IntEnum):
@@ -21,6 +24,16 @@ def take(lock: Lock) -> None:
     """Hold `lock` until this transaction ends. Call it just before the insert that needs it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int(lock)])
+
+
+def take_some(names: Iterable[str]) -> None:
+    """Nobody else who takes one of `names` goes on until this transaction ends.
+
+    Names share locks, so that any number of them is held by few, in one order.
+    """
+    shares = sorted({crc32(name.encode()) % SHARES for name in names})
+    with connection.cursor() as cursor:
+        cursor.executemany("SELECT pg_advisory_xact_lock(%s, %s)", [(TRACES, share) for share in shares])
 
 
 @contextmanager

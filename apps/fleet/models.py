@@ -68,6 +68,9 @@ class TrainingRun(models.Model):
     framework = models.CharField(max_length=40, blank=True)
     lineage = models.CharField(max_length=120, blank=True, db_index=True)
     owner = models.CharField(max_length=120, blank=True)
+    policy = models.CharField(max_length=120, blank=True, db_default="")
+    base_checkpoint = models.CharField(max_length=400, blank=True, db_default="")
+    parent_run = models.CharField(max_length=120, blank=True, db_default="")  # by the name it is told under
     drill = models.BooleanField(default=False)
     global_step = models.BigIntegerField(null=True, blank=True)
     native_ids = models.JSONField(default=dict)
@@ -85,6 +88,17 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class TraceToken(models.Model):
+    """A right to send the traces of one run, and nothing else. Only the hash is kept."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="trace_tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
 
 
 class Placement(models.Model):

@@ -29,6 +29,9 @@ class Start:
     framework: str = ""
     lineage: str = ""
     owner: str = ""
+    policy: str = ""
+    base_checkpoint: str = ""
+    parent_run: str = ""
     drill: bool = False
     native_ids: dict[str, Any] = field(default_factory=dict)
     contract: dict[str, Any] = field(default_factory=dict)
@@ -77,6 +80,9 @@ def start_run(start: Start) -> tuple[TrainingRun, Act | None]:
             "framework": storable(start.framework, limit=40),
             "lineage": storable(start.lineage, limit=120),
             "owner": storable(start.owner, limit=120),
+            "policy": storable(start.policy, limit=120),
+            "base_checkpoint": storable(start.base_checkpoint, limit=400),
+            "parent_run": storable(start.parent_run, limit=120),
             "drill": start.drill,
             "native_ids": start.native_ids,
             "contract": start.contract,

@@ -1,10 +1,11 @@
-"""`GET /agent/v1/install` and `GET /agent/v1/package`: how a host gets its agent with one command."""
+"""How a host gets its agent with one command, and training code the file that tells of its tool calls."""
 
 import hashlib
 import shlex
 from functools import lru_cache
 from pathlib import Path
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
@@ -24,6 +25,14 @@ def install(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+def trace_helper(request: HttpRequest) -> HttpResponse:
+    """The one file with which training code tells of its tool calls. There is no secret in it."""
+    response = HttpResponse(_helper(), content_type="text/x-python; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="sentinel_trace.py"'
+    return response
+
+
+@require_GET
 def hand_out(request: HttpRequest) -> HttpResponse:
     """The archive, for the holder of an enrolment token that is still open. It does not spend the token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -35,6 +44,11 @@ def hand_out(request: HttpRequest) -> HttpResponse:
     response["Content-Disposition"] = 'attachment; filename="sentinel-hostagent.tar.gz"'
     response["Sentinel-Package-Digest"] = hashlib.sha256(content).hexdigest()
     return response
+
+
+@lru_cache(maxsize=1)
+def _helper() -> bytes:
+    return (settings.BASE_DIR / "hostagent" / "trace.py").read_bytes()
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from apps.attribution.services import News, attribute_again
+from apps.core.text import storable
 from apps.detection.services import raise_alerts
+from apps.fleet.models import TrainingRun
 from apps.fleet.runs import record_acts
 from apps.fleet.selectors import RunBook, run_book
 from apps.gateway.lot import sort_out
@@ -82,23 +84,30 @@ def tell(taken: list[Waiting]) -> None:
     announce(kept, grown)
 
 
-def tell_traces(spans: list[Seen]) -> None:
-    """Tool calls that training code sent itself: stored, and earlier alerts are matched with them."""
+def tell_traces(spans: list[Seen], *, of: TrainingRun | None = None) -> None:
+    """Tool calls that training code sent itself: stored, and earlier alerts are matched with them.
+
+    All are of one run where `of` says which; else of the runs that they name.
+    """
     if not spans:
         return
     now = timezone.now()
     with transaction.atomic():
-        book = run_book([], names={seen.run for seen in spans if seen.run}, since=now)
-        kept = Kept(book, calls=keep_sources([_source(seen, book, now) for seen in spans]))
-        news = News(calls=[call.id for call in kept.calls])
+        book = run_book([], names=_names(spans, of), since=now)
+        kept = Kept(book, calls=keep_sources([_source(seen, book, now, of) for seen in spans]))
+        news = News(calls=kept.calls.ids())
         again = attribute_again(news, book=book, apart=[])
         because = news.because
         leanings = Leanings(by_alert={one.alert_id: leaning(one, because=because) for one in again})
         announce(kept, correlation.grow([], Joined(), leanings))
 
 
-def _source(seen: Seen, book: RunBook, now: datetime) -> Source:
-    run = book.named(seen.run)
+def _names(spans: list[Seen], of: TrainingRun | None) -> set[str]:
+    return {of.marker} if of else {storable(seen.run, limit=120) for seen in spans if seen.run}
+
+
+def _source(seen: Seen, book: RunBook, now: datetime, of: TrainingRun | None) -> Source:
+    run = of or book.named(seen.run)
     return Source(None, seen, None, run.pk if run else None, now)
 
 

@@ -7,14 +7,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from apps.core.jsontext import json_text
 from apps.core.text import storable
+from apps.gateway import otlp_asked
+from apps.gateway.otlp_asked import Asked, objects, text_of
 
 _TRACE, _SPAN = re.compile(r"[0-9a-f]{32}\Z"), re.compile(r"[0-9a-f]{16}\Z")
-LONGEST_ARGUMENTS = 64 * 1024
 MOST_ATTRIBUTES = 256
+MOST_EVENTS = 128
 DEEPEST = 8  # of lists and mappings inside a value
 EARLIEST, LATEST = 0, 4_102_444_800  # 1970 to 2100
+_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
 FAILED = (2, "STATUS_CODE_ERROR")
 
 Attributes = dict[str, Any]
@@ -23,23 +25,35 @@ Attributes = dict[str, Any]
 RUN = ("sentinel.run", "run_id", "wandb.run.id", "mlflow.run_id")
 EPISODE = (
     "sentinel.episode",
-    "episode_id",
     "traj_id",
     "trajectory_id",
+    "episode_id",
     "rollout_id",
     "gen_ai.conversation.id",
+    "gen_ai.thread.id",
     "session.id",
+    "traceloop.association.properties.session_id",
 )
 STEP = ("sentinel.global_step", "global_step", "step")
-TOOL = ("gen_ai.tool.name", "tool.name", "mcp.tool.name", "traceloop.entity.name")
+TOOL = (
+    "gen_ai.tool.name",
+    "tool.name",
+    "tool_call.function.name",
+    "mcp.tool.name",
+    "traceloop.entity.name",
+)
 CALL = ("gen_ai.tool.call.id", "tool_call.id", "tool.id")
 ARGUMENTS = (
     "gen_ai.tool.call.arguments",
+    "tool_call.function.arguments",
     "tool.parameters",
     "input.value",
     "traceloop.entity.input",
     "gen_ai.tool.input",
+    "tool_arguments",
+    "mcp.request.arguments",
 )
+ARGUMENT = "mcp.request.argument."  # one attribute an argument
 ENTITY_KINDS = ("traceloop.span.kind", "openinference.span.kind")
 NATIVE = (
     "env_id",
@@ -54,7 +68,9 @@ NATIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A span that says something of a tool call (`tool` is set) or of an episode."""
+    """What a span says: of a tool call (`tool` is set), of tool calls that a model asked for (`asked`), of
+    an episode (`whole`: it is the episode's own span), or only where it stands in its trace.
+    """
 
     trace_id: str
     span_id: str
@@ -64,28 +80,29 @@ class Seen:
     failed: bool
     run: str
     episode: str
+    whole: bool
     global_step: int | None
     tool: str
     call_id: str
     arguments: str
     captured: bool
     native_ids: dict[str, str]
+    asked: tuple[Asked, ...] = ()
+    told_after: bool = False  # out of a record that was written after the fact, with no times of its own
 
 
 def read_span(span: dict[str, Any], *, run: str = "", resource: Any = None) -> Seen | None:
-    """What `span` says, or None when it is of no kind that is looked at or cannot be read."""
+    """What `span` says, or None when it has no ids or no start."""
     trace, own = _hex(span.get("traceId"), _TRACE), _hex(span.get("spanId"), _SPAN)
     started = _time(span.get("startTimeUnixNano"))
     if not trace or not own or started is None:
         return None
     outer = resource if resource is not None else span.get("resource")
-    known = {**attributes(outer.get("attributes") if isinstance(outer, dict) else None)}
+    known = attributes(outer.get("attributes") if isinstance(outer, dict) else None)
     known |= attributes(span.get("attributes"))
-    tool = _tool(str(span.get("name", "")), known)
-    episode = _first(known, EPISODE, 200)
-    if not tool and not (episode and _is_episode(str(span.get("name", "")), known)):
-        return None
-    said = next((known[name] for name in ARGUMENTS if name in known), None) if tool else None
+    name = str(span.get("name", ""))
+    tool, episode = _tool(name, known), _first(known, EPISODE, 200)
+    said = _arguments(known) if tool else None
     status = span.get("status")
     return Seen(
         trace_id=trace,
@@ -96,13 +113,28 @@ def read_span(span: dict[str, Any], *, run: str = "", resource: Any = None) -> S
         failed=isinstance(status, dict) and status.get("code") in FAILED,
         run=run or _first(known, RUN, 120),
         episode=episode,
+        whole=bool(not tool and episode and _is_episode(name, known)),
         global_step=_step(known),
         tool=tool,
         call_id=_first(known, CALL, 200),
-        arguments=_text(said) if said is not None else "",
+        arguments=text_of(said) if said is not None else "",
         captured=said is not None,
         native_ids={name: _first(known, (name,), 200) for name in NATIVE if name in known},
+        asked=() if tool else otlp_asked.asked(known, _events(span)),
+        told_after=known.get("sentinel.told_after") is True,
     )
+
+
+def named_by(traceparent: str) -> tuple[str, str] | None:
+    """Trace and span id of a W3C traceparent, or None where it is none."""
+    found = _PARENT.match(traceparent.strip().lower())
+    ids = (_hex(found[1], _TRACE), _hex(found[2], _SPAN)) if found else ("", "")
+    return ids if all(ids) else None
+
+
+def bare(trace_id: str, span_id: str, *, started_at: float) -> Seen:
+    """A tool call of which no more is known than that something names it."""
+    return Seen(trace_id, span_id, "", started_at, None, False, "", "", False, None, "", "", "", False, {})
 
 
 def valid(span: dict[str, Any]) -> bool:
@@ -116,7 +148,7 @@ def attributes(pairs: Any) -> Attributes:
     if isinstance(pairs, dict):
         return {str(key): value for key, value in list(pairs.items())[:MOST_ATTRIBUTES]}
     found: Attributes = {}
-    for pair in _objects(pairs)[:MOST_ATTRIBUTES]:
+    for pair in objects(pairs)[:MOST_ATTRIBUTES]:
         if isinstance(pair.get("key"), str):
             found[pair["key"]] = _value(pair.get("value"))
     return found
@@ -131,9 +163,9 @@ def _value(value: Any, depth: int = 0) -> Any:
     if "intValue" in value:
         return _whole(value["intValue"])
     if isinstance(value.get("arrayValue"), dict):
-        return [_value(inner, depth + 1) for inner in _objects(value["arrayValue"].get("values"))]
+        return [_value(inner, depth + 1) for inner in objects(value["arrayValue"].get("values"))]
     if isinstance(value.get("kvlistValue"), dict):
-        pairs = _objects(value["kvlistValue"].get("values"))
+        pairs = objects(value["kvlistValue"].get("values"))
         return {str(pair.get("key")): _value(pair.get("value"), depth + 1) for pair in pairs}
     return None
 
@@ -147,16 +179,35 @@ def _tool(name: str, known: Attributes) -> str:
         or known.get("mcp.method.name") == "tools/call"
         or "tool" in kinds
         or (operation is None and "gen_ai.tool.name" in known)
-        or name.startswith("execute_tool ")
+        or (operation is None and name.startswith("execute_tool "))
     )
     if not is_call:
         return ""
-    return _first(known, TOOL, 200) or storable(name.removeprefix("execute_tool "), limit=200) or "unnamed"
+    spoken = name.removeprefix("execute_tool ").removeprefix("tools/call ")
+    return _first(known, TOOL, 200) or storable(spoken, limit=200) or "unnamed"
 
 
 def _is_episode(name: str, known: Attributes) -> bool:
     operation = known.get("gen_ai.operation.name")
-    return operation in ("invoke_agent", "invoke_workflow") or name in ("trajectory", "rollout", "episode")
+    kinds = {str(known.get(kind, "")).lower() for kind in ENTITY_KINDS}
+    return (
+        operation in ("invoke_agent", "invoke_workflow")
+        or bool(kinds & {"agent", "workflow"})
+        or name in ("trajectory", "rollout", "episode")
+    )
+
+
+def _arguments(known: Attributes) -> Any:
+    """What the tool was called with, or None where it was not captured."""
+    said = next((known[name] for name in ARGUMENTS if known.get(name) is not None), None)
+    if said is not None:
+        return said
+    return {key.removeprefix(ARGUMENT): known[key] for key in known if key.startswith(ARGUMENT)} or None
+
+
+def _events(span: dict[str, Any]) -> list[tuple[str, Attributes]]:
+    events = objects(span.get("events"))[:MOST_EVENTS]
+    return [(str(event.get("name", "")), attributes(event.get("attributes"))) for event in events]
 
 
 def _first(known: Attributes, names: tuple[str, ...], limit: int) -> str:
@@ -171,11 +222,6 @@ def _step(known: Attributes) -> int | None:
     step = next((known[name] for name in STEP if name in known), None)
     number = _whole(step)
     return number if number is not None and 0 <= number < 2**62 else None
-
-
-def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json_text(value, limit=LONGEST_ARGUMENTS)
-    return storable(text, limit=LONGEST_ARGUMENTS)
 
 
 def _hex(value: Any, form: re.Pattern[str]) -> str:
@@ -196,7 +242,3 @@ def _time(value: Any) -> float | None:
     nanos = _whole(value)
     seconds = nanos / 1e9 if nanos else None
     return seconds if seconds and EARLIEST < seconds < LATEST else None
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -12,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from apps.gateway.otlp import DEEPEST, MOST_ATTRIBUTES
+from apps.gateway.otlp import DEEPEST, MOST_ATTRIBUTES, MOST_EVENTS
 
 LARGEST_SPAN = 1024 * 1024  # bytes on the wire, and of a resource
 
@@ -97,6 +97,10 @@ def _span(frame: memoryview) -> dict[str, Any] | None:
         "startTimeUnixNano": span.start_time_unix_nano,
         "endTimeUnixNano": span.end_time_unix_nano,
         "attributes": _attributes(span.attributes),
+        "events": [
+            {"name": event.name, "attributes": _attributes(event.attributes)}
+            for event in span.events[:MOST_EVENTS]
+        ],
         "status": {"code": span.status.code},
     }
 

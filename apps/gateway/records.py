@@ -98,6 +98,9 @@ class RunStart(Record, tag="run.start", gc=False):
     framework: str | None = None
     lineage: str | None = None
     owner: str | None = None
+    policy: str | None = None
+    base_checkpoint: str | None = None
+    parent_run: str | None = None
     drill: bool = False
     native_ids: dict[str, Any] = {}
     gpus: list[Any] = []

@@ -5,20 +5,23 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 from redis import RedisError
 
 from apps.core.locks import Lock, lead
 from apps.gateway import broker, ingest
 from apps.response.selectors import stop_is_under_way
-from apps.telemetry import inbox
+from apps.telemetry import calls, inbox
 
 log = logging.getLogger(__name__)
 LONGEST_SECONDS = 10.0  # a task that runs much longer would hold up the worker's shutdown
 EXPIRES_SECONDS = 30
 PAUSE_SECONDS = 0.02
+LINKS_LAST = timedelta(days=2)
 
 
 @shared_task(name="gateway.drain", max_retries=0)
@@ -61,6 +64,12 @@ def ask() -> None:
     """A drain is pending, this one or one that was before. Raises whatever the broker raises."""
     if broker.claim():
         drain.apply_async(expires=EXPIRES_SECONDS)
+
+
+@shared_task(name="gateway.forget_links", max_retries=0)
+def forget_links() -> int:
+    """Where the spans of traces stood that are long over is forgotten; how many they were."""
+    return calls.forget_links(timezone.now() - LINKS_LAST)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How often an address may knock. Kept in the database's cache, so it holds with Redis down."""
+"""How often an address may knock and how much a token may send; counted in the database, not in Redis."""
 
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -8,11 +8,16 @@ from apps.gateway.auth import RefusedError
 
 def throttle(request: HttpRequest, what: str, *, most: int, seconds: int) -> None:
     """One more knock from this address; RefusedError beyond `most` within `seconds`."""
-    key = f"throttle:{what}:{request.META.get('REMOTE_ADDR', '')}"
-    if cache.add(key, 1, seconds):
+    throttle_key(f"{what}:{request.META.get('REMOTE_ADDR', '')}", most=most, seconds=seconds)
+
+
+def throttle_key(key: str, *, most: int, seconds: int, by: int = 1) -> None:
+    """`by` more from whoever `key` stands for; RefusedError beyond `most` within `seconds`."""
+    key = f"throttle:{key}"
+    if cache.add(key, by, seconds):
         return
     try:
-        count = cache.incr(key)
+        count = cache.incr(key, by)
     except ValueError:  # it expired just now
         return
     if count > most:

@@ -1,7 +1,9 @@
 """`POST /v1/traces`: OTLP/HTTP, protobuf and JSON, for training code that exports its own traces."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -13,12 +15,18 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from apps.accounts.roles import Right
 from apps.accounts.tokens import use_token
+from apps.fleet.models import TrainingRun
+from apps.fleet.trace_tokens import use_trace_token
 from apps.gateway import ingest, otlp, otlp_json, otlp_wire
 from apps.gateway.auth import RefusedError
 from apps.gateway.envelope import check_encoding, check_size, inflate
+from apps.gateway.throttle import throttle_key
 from hostagent import protocol
 
 MOST_SPANS = 10_000
+MOST_REQUESTS, MOST_SENT, THROTTLED_SECONDS = 1_200, 600_000, 60  # requests and spans of one token
+UNREADABLE = "have no valid trace id, span id or start time, are too large, or were too many"
+FOREIGN = "name another run than their token's"
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 RETRY_SECONDS = 2
 Spans = Iterator[tuple[dict[str, Any] | None, Any]]
@@ -34,9 +42,12 @@ def traces(request: HttpRequest) -> HttpResponseBase:
     """
     binary = (request.content_type or "").lower() == PROTOBUF
     try:
-        _check_right(request)
-        spans, rejected = _read(_content(request, binary=binary))
-        ingest.tell_traces(spans)
+        sender = _sender(request)
+        throttle_key(f"traces:{sender.key}", most=MOST_REQUESTS, seconds=THROTTLED_SECONDS)
+        spans, rejected = _read(_content(request, binary=binary), sender.run)
+        sent = len(spans) + sum(rejected.values())
+        throttle_key(f"spans:{sender.key}", most=MOST_SENT, seconds=THROTTLED_SECONDS, by=sent)
+        ingest.tell_traces(spans, of=sender.run)
     except RefusedError as refused:
         return _refusal(refused, binary=binary)
     except (OperationalError, InterfaceError) as error:
@@ -46,12 +57,12 @@ def traces(request: HttpRequest) -> HttpResponseBase:
     return _taken(rejected, binary=binary)
 
 
-def _taken(rejected: int, *, binary: bool) -> HttpResponse:
+def _taken(rejected: Counter[str], *, binary: bool) -> HttpResponse:
     whole = ExportTraceServiceResponse()
     if rejected:
-        said = "have no valid trace id, span id or start time, are too large, or were too many."
-        whole.partial_success.rejected_spans = rejected
-        whole.partial_success.error_message = f"{rejected} spans {said}"
+        whole.partial_success.rejected_spans = sum(rejected.values())
+        said = "; ".join(f"{number} spans {why}" for why, number in sorted(rejected.items()))
+        whole.partial_success.error_message = f"{said}."
     return _said(whole, 200, binary=binary)
 
 
@@ -69,15 +80,27 @@ def _said(message: Any, status: int, *, binary: bool) -> HttpResponse:
     return JsonResponse(MessageToDict(message), status=status)
 
 
-def _check_right(request: HttpRequest) -> None:
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Whose spans these are: of one run alone, or of whichever they name."""
+
+    key: str
+    run: TrainingRun | None
+
+
+def _sender(request: HttpRequest) -> _Sender:
     if request.method != "POST":
         raise RefusedError(405, "method", "Traces are sent with POST.")
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    token = use_token(text.strip()) if scheme.lower() == "bearer" else None
+    text = text.strip() if scheme.lower() == "bearer" else ""
+    if (own := use_trace_token(text)) is not None:
+        return _Sender(f"run:{own.pk}", own.run)
+    token = use_token(text) if text else None
     if token is None:
-        raise RefusedError(401, "no-token", "A bearer token is needed; make one under Settings.")
+        raise RefusedError(401, "no-token", "A bearer token is needed: a run's own, or one from Settings.")
     if not token.user.may(Right.TRIAGE):
         raise RefusedError(403, "no-right", "The token's person may not send traces.")
+    return _Sender(f"person:{token.pk}", None)
 
 
 def _content(request: HttpRequest, *, binary: bool) -> Spans:
@@ -90,13 +113,17 @@ def _content(request: HttpRequest, *, binary: bool) -> Spans:
     return otlp_wire.spans_of(content) if binary else otlp_json.spans_of(content or b"{}")
 
 
-def _read(content: Spans) -> tuple[list[otlp.Seen], int]:
-    seen, rejected = [], 0
+def _read(content: Spans, of: TrainingRun | None) -> tuple[list[otlp.Seen], Counter[str]]:
+    seen, rejected = [], Counter[str]()
+    names = {of.name, of.marker, ""} if of else None
     try:
         for place, (span, resource) in enumerate(content):
-            if place >= MOST_SPANS or span is None or not otlp.valid(span):
-                rejected += 1
-            elif (read := otlp.read_span(span, resource=resource)) is not None:
+            read = otlp.read_span(span, resource=resource) if span and place < MOST_SPANS else None
+            if read is None:
+                rejected[UNREADABLE] += 1
+            elif names is not None and read.run not in names:
+                rejected[FOREIGN] += 1
+            else:
                 seen.append(read)
     except otlp_wire.MalformedError as error:
         raise RefusedError(400, "malformed", f"The body is no OTLP request: {error}.") from None

@@ -1,9 +1,11 @@
 """Batches as they were received (the inbox), and the facts read out of them."""
 
+from typing import ClassVar
+
 from django.db import models
 
 from apps.fleet.models import Episode, Host, HostAgent, Sandbox, TrainingRun
-from apps.telemetry.choices import BatchState
+from apps.telemetry.choices import BatchState, KnownFrom
 
 # `db_index=False`: an index or constraint of the model begins with that column, or nobody asks by it.
 
@@ -131,8 +133,23 @@ class Connection(models.Model):
         ]
 
 
+class VouchedCalls(models.Manager["ToolCall"]):
+    """Tool calls that something else than a process vouches for.
+
+    One that a process alone names is no evidence about that process: it may name what it likes. And one
+    that was asked for and is told under another row since is that row.
+    """
+
+    def get_queryset(self) -> models.QuerySet["ToolCall"]:
+        found = super().get_queryset().exclude(known_from=KnownFrom.PROCESS)
+        return found.exclude(known_from=KnownFrom.ASKED, told_as__isnull=False)
+
+
 class ToolCall(models.Model):
-    """One tool call of the agent under training: known when it starts, finished when its span ends."""
+    """One tool call of the agent under training: known when it starts, finished when its span ends.
+
+    `told_as` is another row under which the same call is told: lists leave this one out.
+    """
 
     run = models.ForeignKey(
         TrainingRun,
@@ -161,14 +178,57 @@ class ToolCall(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     failed = models.BooleanField(default=False)
     received_at = models.DateTimeField()
+    known_from = models.CharField(max_length=8, choices=KnownFrom, default=KnownFrom.SPAN, db_default="span")
+    said_run = models.CharField(max_length=120, blank=True, db_default="")  # hostile text
+    asked_key = models.CharField(max_length=16, blank=True, db_default="")  # which part of which answer
+    told_as = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="also", db_index=False
+    )
+
+    objects = VouchedCalls()
+    every: ClassVar[models.Manager["ToolCall"]] = models.Manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["trace_id", "span_id"], name="telemetry_tool_call_once")
+            models.UniqueConstraint(fields=["trace_id", "span_id"], name="telemetry_tool_call_once"),
+            models.UniqueConstraint(
+                fields=["trace_id", "asked_key"],
+                condition=~models.Q(asked_key=""),
+                name="telemetry_tool_call_asked_once",
+            ),
         ]
         indexes = [
+            # Read when a run begins, and by the list of calls of no known run.
+            models.Index(
+                fields=["said_run", "-id"], condition=models.Q(run=None), name="telemetry_call_unassigned"
+            ),
             models.Index(fields=["run", "-started_at"], name="telemetry_call_by_run"),
             models.Index(fields=["host", "-started_at"], name="telemetry_call_by_host"),
+        ]
+
+
+class SpanLink(models.Model):
+    """Where a span that is no tool call stands in its trace: how a call finds its run, episode and step."""
+
+    trace_id = models.CharField(max_length=32)
+    span_id = models.CharField(max_length=16)
+    parent_span_id = models.CharField(max_length=16, blank=True)
+    run = models.ForeignKey(
+        TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    said_run = models.CharField(max_length=120, blank=True)
+    episode = models.CharField(max_length=200, blank=True)
+    global_step = models.BigIntegerField(null=True, blank=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["trace_id", "span_id"], name="telemetry_span_once")]
+        indexes = [
+            models.Index(
+                fields=["said_run"],
+                condition=models.Q(run=None) & ~models.Q(said_run=""),
+                name="telemetry_span_unassigned",
+            )
         ]
 
 

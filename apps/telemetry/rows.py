@@ -64,7 +64,7 @@ class CloseRow(NamedTuple):
 
 
 class CallRow(NamedTuple):
-    """A tool call, started or ended."""
+    """A tool call, started or ended. `asked_key` stands for the place in an answer that asked for it."""
 
     trace_id: str
     span_id: str
@@ -80,6 +80,22 @@ class CallRow(NamedTuple):
     started_at: datetime
     ended_at: datetime | None
     failed: bool
+    received_at: datetime
+    known_from: str = "span"
+    said_run: str = ""
+    asked_key: str = ""
+
+
+class LinkRow(NamedTuple):
+    """Where a span stands in its trace, and what it says of run, episode and step."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    run_id: int | None
+    said_run: str
+    episode: str
+    global_step: int | None
     received_at: datetime
 
 

@@ -34,14 +34,15 @@ class Parent(NamedTuple):
 
     argv: str  # JSON text
     run_id: int | None
+    traceparent: str = ""
 
 
 PARENTS = """
-SELECT s.place, p.argv::text, p.run_id
+SELECT s.place, p.argv::text, p.run_id, p.traceparent
   FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[])
        WITH ORDINALITY AS s(host_id, pid, ticks, started_at, place)
  CROSS JOIN LATERAL (
-       SELECT argv, run_id, ended_at FROM telemetry_process p
+       SELECT argv, run_id, traceparent, ended_at FROM telemetry_process p
         WHERE p.host_id = s.host_id AND p.pid = s.pid AND (p.start_ticks <= s.ticks OR s.ticks < 0)
         ORDER BY start_ticks DESC LIMIT 1) p
  WHERE p.ended_at IS NULL OR p.ended_at >= s.started_at - interval '1 second'
@@ -56,7 +57,7 @@ def parents(children: Sequence[tuple[int, int, int, datetime]]) -> dict[int, Par
     if not children:
         return {}
     columns = [list(column) for column in zip(*children, strict=True)]
-    return {place - 1: Parent(argv, run) for place, argv, run in rows(PARENTS, columns)}
+    return {place - 1: Parent(*rest) for place, *rest in rows(PARENTS, columns)}
 
 
 NAMED = """

@@ -6,8 +6,6 @@ from typing import Any
 
 from apps.core.bulk import rows, run, stage
 from apps.telemetry.rows import (
-    CallKey,
-    CallRow,
     CloseRow,
     EndRow,
     EventRow,
@@ -23,12 +21,13 @@ _TYPES = {
     "failed": "boolean", "sm_percent": "double precision", "exit_code": "integer",
     "position": "integer",
 }  # fmt: skip
+_TEXT_IDS = {"trace_id", "span_id", "parent_span_id", "call_id"}
 _NUMBERS = {"pid", "start_ticks", "ppid", "uid", "netns", "global_step", "memory_bytes"}
 
 
 def _columns(names: Iterable[str]) -> list[tuple[str, str]]:
     def kind(name: str) -> str:
-        if name.endswith("_id") and name not in ("trace_id", "span_id", "parent_span_id", "call_id"):
+        if name.endswith("_id") and name not in _TEXT_IDS:
             return "bigint"
         if name.endswith("_at"):
             return "timestamptz"
@@ -37,7 +36,8 @@ def _columns(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, kind(name)) for name in names]
 
 
-def _staged(name: str, shape: Any, lines: Iterable[Sequence[Any]]) -> str:
+def staged(name: str, shape: Any, lines: Iterable[Sequence[Any]]) -> str:
+    """The `lines`, each a `shape`, are in the answered temporary table."""
     return stage(name, _columns(shape._fields), lines)
 
 
@@ -89,7 +89,7 @@ def end_processes(ended: Iterable[EndRow]) -> int:
     lines = list(ended)
     if not lines:
         return 0
-    return run(ENDS.format(table=_staged("end", EndRow, lines)))
+    return run(ENDS.format(table=staged("end", EndRow, lines)))
 
 
 SOCKETS = """
@@ -115,7 +115,7 @@ def store_sockets(opened: Iterable[SocketRow]) -> dict[RecordKey, tuple[int, int
     sql = SOCKETS.format(
         names=", ".join(names),
         listed=", ".join(f"s.{name}" for name in names),
-        table=_staged("socket", SocketRow, lines),
+        table=staged("socket", SocketRow, lines),
     )
     return {(batch, position): (pk, process, of) for pk, batch, position, process, of in rows(sql)}
 
@@ -134,55 +134,7 @@ def close_sockets(closed: Iterable[CloseRow]) -> int:
     lines = list(closed)
     if not lines:
         return 0
-    return run(CLOSES.format(table=_staged("close", CloseRow, lines)))
-
-
-# What was said first stays: a run that writes its own traces cannot rewrite them.
-CALLS = """
-INSERT INTO telemetry_toolcall AS t ({names}) SELECT {names} FROM {table}
-    ON CONFLICT (trace_id, span_id) DO UPDATE
-   SET run_id = COALESCE(t.run_id, EXCLUDED.run_id),
-       episode_id = COALESCE(t.episode_id, EXCLUDED.episode_id),
-       host_id = COALESCE(t.host_id, EXCLUDED.host_id),
-       global_step = COALESCE(t.global_step, EXCLUDED.global_step),
-       call_id = COALESCE(NULLIF(t.call_id, ''), EXCLUDED.call_id),
-       arguments = CASE WHEN t.arguments_captured THEN t.arguments ELSE EXCLUDED.arguments END,
-       arguments_captured = t.arguments_captured OR EXCLUDED.arguments_captured,
-       failed = CASE WHEN t.ended_at IS NULL THEN EXCLUDED.failed ELSE t.failed END,
-       ended_at = COALESCE(t.ended_at, EXCLUDED.ended_at)
- WHERE (t.run_id IS NULL OR t.run_id = EXCLUDED.run_id)
-   AND (t.ended_at IS NULL AND EXCLUDED.ended_at IS NOT NULL
-        OR NOT t.arguments_captured AND EXCLUDED.arguments_captured
-        OR t.run_id IS NULL AND EXCLUDED.run_id IS NOT NULL)
-RETURNING id, trace_id, span_id, (xmax = 0)
-"""
-
-
-def store_calls(seen: Iterable[CallRow]) -> dict[CallKey, tuple[int, bool]]:
-    """The tool calls are there; answers id and "is new" of those of which something was learnt."""
-    merged: dict[CallKey, CallRow] = {}
-    for row in seen:
-        before = merged.get(row[:2])
-        merged[row[:2]] = row if before is None else _merge(before, row)
-    if not merged:
-        return {}
-    table = _staged("call", CallRow, (merged[key] for key in sorted(merged)))
-    found = rows(CALLS.format(names=", ".join(CallRow._fields), table=table))
-    return {(trace, span): (pk, fresh) for pk, trace, span, fresh in found}
-
-
-def _merge(first: CallRow, then: CallRow) -> CallRow:
-    """Start and end of one call in one lot."""
-    said = first if first.arguments_captured else then
-    return first._replace(
-        arguments=said.arguments,
-        arguments_captured=said.arguments_captured,
-        ended_at=first.ended_at or then.ended_at,
-        failed=first.failed if first.ended_at else then.failed,
-        run_id=first.run_id or then.run_id,
-        episode_id=first.episode_id or then.episode_id,
-        call_id=first.call_id or then.call_id,
-    )
+    return run(CLOSES.format(table=staged("close", CloseRow, lines)))
 
 
 PLAIN = "INSERT INTO {target} ({names}) SELECT {names} FROM {table} {conflict}"
@@ -201,7 +153,7 @@ def store_events(seen: Iterable[EventRow]) -> None:
 def _plain(name: str, target: str, shape: Any, lines: Sequence[Sequence[Any]], conflict: str = "") -> None:
     if lines:
         names = ", ".join(shape._fields)
-        table = _staged(name, shape, lines)
+        table = staged(name, shape, lines)
         run(PLAIN.format(target=target, names=names, table=table, conflict=conflict))
 
 

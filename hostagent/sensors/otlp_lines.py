@@ -8,6 +8,7 @@ from typing import Any
 
 from hostagent import protocol
 from hostagent.protocol import Record
+from hostagent.sensors import written_after
 
 MAX_TEXT = 32 * 1024
 MAX_ATTRIBUTES = 128
@@ -27,7 +28,13 @@ def records_of(line: bytes, *, run: str) -> list[Record]:
         return step_of(value, run)
     if "resourceSpans" in value:
         return [span_record(span, run) for span in exported(value)][:MAX_SPANS_PER_LINE]
-    return [span_record(value, run)] if is_span(value) else []
+    if is_span(value) and (value.get("startTimeUnixNano") or not value.get("endTimeUnixNano")):
+        return [span_record(value, run)]
+    try:
+        spans = written_after.spans_of(value)
+    except RecursionError:
+        return []
+    return [span_record(span, run) for span in spans if is_span(span)][:MAX_SPANS_PER_LINE]
 
 
 def step_of(value: dict[str, Any], run: str) -> list[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import select
 import shutil
@@ -21,6 +22,7 @@ from hostagent.spool import Spool
 POLL_S = 1.0
 CARE_S = 5.0
 QUIET_S = 60.0
+MOST_FILES = 1_000  # that one run is read from
 KEEP_ENDED_S = 86_400.0
 BLIND = "A tool call is known when the training code has written its span; content it leaves out is not seen."
 
@@ -65,7 +67,8 @@ class RunSensor:
                 continue  # long over: looked at now and then, for what its leftovers may still write
             self._follow(run.folder)
             self._read_records(run)
-            self._read_trace(run)
+            for path in traces_of(run):
+                self._read_trace(run, path)
             if care:
                 self._care(run)
         if care:
@@ -102,8 +105,7 @@ class RunSensor:
             self._put(parse(line))
         self._keep(tail, before, run)
 
-    def _read_trace(self, run: runs.Run) -> None:
-        path = Path(run.trace_file)
+    def _read_trace(self, run: runs.Run, path: Path) -> None:
         if path.parent != run.folder:
             self._follow(path)
         tail = self._tail(path, run)
@@ -112,12 +114,14 @@ class RunSensor:
             for record in records_of(line, run=run.run):
                 self._outlet.put(record, urgent=True)
         if tail.cut > cut:
-            self._outlet.put(trace_was_cut(run), urgent=True)
+            self._outlet.put(trace_was_cut(run, path), urgent=True)
         if tail.overlong > overlong:
             self._outlet.put(overlong_lines(run, tail.overlong - overlong))
         self._keep(tail, before, run)
 
     def _tail(self, path: Path, run: runs.Run) -> Tail:
+        if len(self._tails) > 4 * MOST_FILES:
+            self._tails.clear()  # names that came and went: the spool knows what was read of them
         if path not in self._tails:
             self._tails[path] = Tail(path, self._spool.position(source_of(path, run)))
         return self._tails[path]
@@ -154,7 +158,7 @@ class RunSensor:
             self._forget(run)
 
     def _forget(self, run: runs.Run) -> None:
-        for path in (run.folder / runs.RECORDS, Path(run.trace_file)):
+        for path in (run.folder / runs.RECORDS, *traces_of(run)):
             self._tails.pop(path, None)
             self._spool.forget_source(source_of(path, run))
         if self._watch is not None:
@@ -164,8 +168,21 @@ class RunSensor:
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
+def traces_of(run: runs.Run) -> list[Path]:
+    """The run's own trace file and those that it was launched with, folders as the files in them."""
+    found = [Path(run.trace_file)]
+    for name in run.more_traces:
+        path = Path(name)
+        inside = sorted(path.glob("*.jsonl"))[:MOST_FILES] if path.is_dir() else [path]
+        found += inside
+    return found[:MOST_FILES]
+
+
 def source_of(path: Path, run: runs.Run) -> str:
-    return f"{run.folder.name}/{path.name}"
+    if str(path) == run.trace_file or path.parent == run.folder:
+        return f"{run.folder.name}/{path.name}"
+    place = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{run.folder.name}/{place}"  # two of one name in different folders are two
 
 
 def parse(line: bytes) -> Record:
@@ -176,7 +193,7 @@ def parse(line: bytes) -> Record:
     return value if isinstance(value, dict) else {}
 
 
-def trace_was_cut(run: runs.Run) -> Record:
+def trace_was_cut(run: runs.Run, path: Path) -> Record:
     return {
         "kind": protocol.ALERT,
         "at": time.time(),
@@ -188,7 +205,7 @@ def trace_was_cut(run: runs.Run) -> Record:
         "run": run.run,
         "pid": None,
         "start_ticks": None,
-        "detail": {"file": run.trace_file},
+        "detail": {"file": str(path)},
     }
 
 

@@ -26,9 +26,12 @@ CONSOLE: dict[str, Right | None] = {
     "incident_close": Right.TRIAGE,
     "incident_judge": Right.TRIAGE,
     "runs": Right.VIEW,
+    "unassigned": Right.VIEW,
     "run": Right.VIEW,
     "run_panel": Right.VIEW,
     "run_figure": Right.VIEW,
+    "run_token_make": Right.TRIAGE,
+    "run_token_revoke": Right.TRIAGE,
     "contain": Right.CONTAIN,
     "hosts": Right.VIEW,
     "host": Right.VIEW,
@@ -58,7 +61,7 @@ CONSOLE: dict[str, Right | None] = {
 }
 POSTS = {
     "queue_act", "incident_act", "host_offer", "host_revoke", "audit_check", "settings_theme",
-    "settings_keys", "token_make", "token_revoke", "person_change",
+    "settings_keys", "run_token_make", "run_token_revoke", "token_make", "token_revoke", "person_change",
 }  # fmt: skip
 # Doors of the sign-in library that are open before anybody is known; all its others ask for a sign-in.
 ENTRANCE = {

@@ -34,6 +34,10 @@ def span(attributes: dict[str, str | int], name: str = "x", **changed: Any) -> d
         ({"traceloop.span.kind": "tool", "traceloop.entity.name": "sh"}, "sh.tool", "sh"),
         ({"openinference.span.kind": "TOOL", "tool.name": "python"}, "python", "python"),
         ({}, "execute_tool grep", "grep"),
+        ({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "sh"}, "running tool", "sh"),
+        ({"mcp.method.name": "tools/call", "mcp.tool.name": "fs"}, "tools/call fs", "fs"),
+        ({"mcp.method.name": "tools/call"}, "tools/call fs", "fs"),
+        ({"openinference.span.kind": "TOOL", "tool_call.function.name": "sh"}, "x", "sh"),
     ],
 )
 def test_tool_call_of_each_generation(attributes: dict[str, str | int], name: str, tool: str) -> None:
@@ -51,7 +55,9 @@ def test_tool_call_of_each_generation(attributes: dict[str, str | int], name: st
     ],
 )
 def test_other_spans_are_passed_over(attributes: dict[str, str | int], name: str) -> None:
-    assert read_span(span(attributes, name)) is None
+    seen = read_span(span(attributes, name))
+    assert seen is not None
+    assert (seen.tool, seen.whole, seen.asked) == ("", False, ())
 
 
 def test_episode_is_read_from_its_own_span_and_from_the_resource() -> None:
@@ -80,6 +86,47 @@ def test_arguments_as_an_object_are_kept_as_json_and_none_is_not_captured() -> N
     without = read_span(span({"gen_ai.tool.name": "sh"}))
     assert without is not None
     assert (without.arguments, without.captured) == ("", False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gen_ai.tool.call.arguments",
+        "tool_arguments",
+        "tool.parameters",
+        "input.value",
+        "traceloop.entity.input",
+        "tool_call.function.arguments",
+        "mcp.request.arguments",
+    ],
+)
+def test_arguments_of_each_generation(name: str) -> None:
+    seen = read_span(span({"gen_ai.tool.name": "sh", name: '{"command":"ls"}'}))
+    assert seen is not None
+    assert (seen.arguments, seen.captured) == ('{"command":"ls"}', True)
+
+
+def test_arguments_that_are_an_attribute_each_are_put_together() -> None:
+    seen = read_span(span({"gen_ai.tool.name": "sh", "mcp.request.argument.path": "/etc"}))
+    assert seen is not None
+    assert seen.arguments == '{"path":"/etc"}'
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ({"gen_ai.operation.name": "invoke_agent", "gen_ai.conversation.id": "e"}, "invoke_agent x"),
+        ({"gen_ai.operation.name": "invoke_workflow", "session.id": "e"}, "x"),
+        ({"gen_ai.operation.name": "invoke_agent", "gen_ai.thread.id": "e"}, "x"),
+        ({"openinference.span.kind": "AGENT", "session.id": "e"}, "x"),
+        ({"traceloop.span.kind": "workflow", "traceloop.association.properties.session_id": "e"}, "x"),
+        ({"traj_id": "e", "episode_id": "0"}, "trajectory"),
+    ],
+)
+def test_episode_of_each_generation(attributes: dict[str, str | int], name: str) -> None:
+    seen = read_span(span(attributes, name))
+    assert seen is not None
+    assert (seen.episode, seen.whole, seen.tool) == ("e", True, "")
 
 
 @pytest.mark.parametrize("code", [2, "STATUS_CODE_ERROR"])

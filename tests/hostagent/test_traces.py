@@ -119,7 +119,6 @@ def test_an_export_as_the_collector_writes_it_is_read() -> None:
         line({"kind": "run.step", "global_step": -1}),
         line({"kind": "run.end", "at": 1, "run": "r"}),
         line({"kind": "alert", "at": 1, "rule": "x", "title": "y"}),
-        line({**SPAN, "traceId": ""}),
         line({**SPAN, "spanId": ["b"]}),
     ],
 )
@@ -216,6 +215,12 @@ def test_a_launched_run_is_told_from_start_to_end(agent: Callable[[], Any], stat
         "F",
         "--native-id",
         "exp=1",
+        "--policy",
+        "kestrel",
+        "--base-checkpoint",
+        "step-900",
+        "--parent-run",
+        "before",
         "--drill",
         "--",
         "sh",
@@ -230,6 +235,8 @@ def test_a_launched_run_is_told_from_start_to_end(agent: Callable[[], Any], stat
     (start,) = stub.records("run.start")
     assert (start["run"], start["marker"], start["drill"]) == ("a run; rm -rf /", "a run; rm -rf /", True)
     assert (start["framework"], start["native_ids"]) == ("F", {"exp": "1"})
+    lineage = [start[key] for key in ("policy", "base_checkpoint", "parent_run")]
+    assert lineage == ["kestrel", "step-900", "before"]
     assert start["root_start_ticks"] > 0
     assert (end["exit_code"], end["reason"]) == (3, "exited with 3")
     assert start["at"] <= end["at"]

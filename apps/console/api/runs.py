@@ -27,6 +27,9 @@ class RunShape(Schema):
     framework: str
     lineage: str
     owner: str
+    policy: str
+    base_checkpoint: str
+    parent_run: str
     drill: bool
     global_step: int | None
     started_at: datetime

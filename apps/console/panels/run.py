@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
 from apps.attribution.choices import Origin
@@ -15,6 +15,7 @@ from apps.detection.models import Alert
 from apps.fleet.choices import AgentState
 from apps.fleet.health import health
 from apps.fleet.models import HostAgent, Placement, TrainingRun
+from apps.fleet.trace_tokens import trace_tokens_of
 from apps.incidents.models import Incident
 from apps.incidents.selectors import queue
 from apps.response.models import ContainmentOrder
@@ -24,6 +25,7 @@ Context = dict[str, Any]
 CALLS = 60
 COUNT_LIMIT = 100_000
 LINEAGE = 6
+TOKENS = 50
 RESTS = {  # what ties an alert to a call, in a word
     "traceparent": "trace context",
     "ancestry": "parent process",
@@ -37,7 +39,13 @@ GPU_FRESH = timedelta(minutes=2)
 
 def head(run: TrainingRun) -> Context:
     """Name, marks, and where it comes from."""
-    return {"run": run, "hosts": run.placements.count(), "lineage": _lineage(run)}
+    parent = TrainingRun.objects.filter(name=run.parent_run).exclude(pk=run.pk) if run.parent_run else None
+    return {
+        "run": run,
+        "hosts": run.placements.count(),
+        "lineage": _lineage(run),
+        "parent": parent.order_by("-pk").first() if parent is not None else None,
+    }
 
 
 def stats(run: TrainingRun) -> Context:
@@ -49,7 +57,9 @@ def stats(run: TrainingRun) -> Context:
         "stats": [
             _stat("Step", run.global_step, gap="not told by the run"),
             _stat("Episodes", run.episodes.count() or None, gap="no trace yet"),
-            _stat("Tool calls", _few(ToolCall.objects.filter(run=run)) or None, gap="no trace yet"),
+            _stat(
+                "Tool calls", _few(ToolCall.every.filter(run=run, told_as=None)) or None, gap="no trace yet"
+            ),
             _stat("Processes", processes, unit="now"),
             _stat("Alerts", _few(Alert.objects.filter(run=run))),
             _stat("Last heard", heard and f"{heard:%H:%M:%S}", unit="UTC", gap="never"),
@@ -59,21 +69,23 @@ def stats(run: TrainingRun) -> Context:
 
 def calls(run: TrainingRun) -> Context:
     """Tool calls, newest first, each with the alerts that were joined to it."""
-    rows = list(ToolCall.objects.filter(run=run).order_by("-started_at")[: CALLS + 1])
+    rows = list(_calls_of(run).order_by("-started_at")[: CALLS + 1])
     shown = rows[:CALLS]
     joined: dict[int, list[Context]] = {}
     found = Attribution.objects.filter(
         Q(alert__run=run) | Q(origin=Origin.MODEL),  # not what only happened on the same host at that time
-        tool_call__in=shown,
+        Q(tool_call__in=shown) | Q(tool_call__told_as__in=shown),
         superseded_at=None,
-    ).select_related("alert")
+    ).select_related("alert", "tool_call")
     models: set[int | None] = set()
     for row in found.order_by("-alert__rule__level", "alert_id")[:500]:
         rests = ", ".join(_rests(item) for item in row.basis[:3] if isinstance(item, dict))
         hit = {"alert": row.alert, "delta_ms": row.delta_ms, "rests_on": rests}
-        joined.setdefault(row.tool_call_id or 0, []).append(hit)
+        call = row.tool_call
+        place = (call.told_as_id or call.pk) if call else 0
+        joined.setdefault(place, []).append(hit)
         if row.origin == Origin.MODEL:
-            models.add(row.tool_call_id)
+            models.add(place)
     return {
         "calls": [
             {
@@ -131,6 +143,11 @@ def ladder(run: TrainingRun) -> Context:
     return {"run": run, "ladder": order_lists.ladder(run, None)}
 
 
+def tokens(run: TrainingRun) -> Context:
+    """Who may send its traces."""
+    return {"run": run, "tokens": list(trace_tokens_of(run)[:TOKENS])}
+
+
 PANELS: dict[str, Callable[[TrainingRun], Context]] = {
     "head": head,
     "stats": stats,
@@ -139,6 +156,7 @@ PANELS: dict[str, Callable[[TrainingRun], Context]] = {
     "orders": orders,
     "incidents": incidents,
     "ladder": ladder,
+    "tokens": tokens,
 }
 
 
@@ -169,6 +187,10 @@ def _gpus(run: TrainingRun, host_id: int) -> list[Context]:
         )
         gpu["foreign"] = gpu["foreign"] or row.run_id != run.pk
     return list(found.values())
+
+
+def _calls_of(run: TrainingRun) -> QuerySet[ToolCall]:
+    return ToolCall.every.filter(run=run, told_as=None)
 
 
 def _rests(item: Context) -> str:

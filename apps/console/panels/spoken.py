@@ -3,9 +3,11 @@
 import json
 
 from apps.console.templatetags.untrusted import as_text
+from apps.telemetry.choices import KnownFrom
 from apps.telemetry.models import ToolCall
 
 KEYS = ("command", "cmd", "code", "script", "input")
+NOT_TOLD = "not told yet: a process names this call, no span has"
 PARSED = 16_384  # characters; what is longer is shown as it came
 
 
@@ -24,6 +26,8 @@ def spoken(arguments: str) -> str:
 
 
 def said(call: ToolCall) -> str:
-    """What `call` asked for: its command, else the tool's name and the arguments."""
+    """What `call` asked for: its command, else the tool's name and the arguments; or that nobody told."""
+    if call.known_from == KnownFrom.PROCESS:
+        return NOT_TOLD
     words = spoken(call.arguments)
     return words if words != call.arguments else f"{call.name}: {words}" if words else call.name

@@ -10,14 +10,17 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from apps.accounts.roles import Right
-from apps.console.access import Signed, page, run_or_404
+from apps.audit.services import By
+from apps.console.access import Signed, page, run_or_404, trace_token_or_404
 from apps.console.charts import run as run_chart
 from apps.console.charts.timeline import DEFAULT, WINDOWS
 from apps.console.context import feed_cursor
 from apps.console.panels import run as panels
+from apps.console.panels import unassigned
 from apps.detection.choices import RANK
 from apps.fleet.choices import LIVE_RUNS
 from apps.fleet.models import Placement, TrainingRun
+from apps.fleet.trace_tokens import make_trace_token, revoke_trace_token
 from apps.incidents.choices import OPEN
 from apps.incidents.models import Incident
 
@@ -42,6 +45,8 @@ def runs_page(request: Signed) -> HttpResponse:
         "cursor": cursor,
         "state": state,
         "runs": [_line(row) for row in found[:PAGE]],
+        "unassigned": unassigned.number(),
+        "unassigned_limit": unassigned.COUNT_LIMIT,
         "next_url": f"{reverse('runs')}?{urlencode(query)}" if query else None,
     }
     return render(request, "console/runs/page.html", context)
@@ -68,6 +73,22 @@ def run_panel(request: Signed, pk: int, name: str) -> HttpResponse:
     if name not in panels.PANELS:
         raise Http404
     return render(request, f"console/run/_{name}.html", {"run": run} | panels.PANELS[name](run))
+
+
+@page(Right.TRIAGE, methods=("POST",))
+def run_token_make(request: Signed, pk: int) -> HttpResponse:
+    """A new trace token; its text is in this answer and nowhere else."""
+    run = run_or_404(request, pk, Right.TRIAGE)
+    _, text = make_trace_token(run, by=By("person", request.user.username))
+    return render(request, "console/run/_tokens.html", panels.tokens(run) | {"made": text})
+
+
+@page(Right.TRIAGE, methods=("POST",))
+def run_token_revoke(request: Signed, pk: int) -> HttpResponse:
+    """The trace token opens nothing any more."""
+    token = trace_token_or_404(request, pk, Right.TRIAGE)
+    revoke_trace_token(token, by=By("person", request.user.username))
+    return render(request, "console/run/_tokens.html", panels.tokens(token.run))
 
 
 @page(Right.VIEW)

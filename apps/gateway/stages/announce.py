@@ -33,7 +33,8 @@ def _runs(kept: Kept) -> Iterator[FeedEntry]:
 
 def _calls(kept: Kept) -> Iterator[FeedEntry]:
     """One entry a run: a page that shows its tool calls reads them again."""
-    last = {call.run_id: call.id for call in kept.calls if call.run_id is not None}
+    last = {run: pk for pk, run in kept.calls.placed.items()}
+    last |= {call.run_id: call.id for call in kept.calls.seen if call.run_id is not None}
     for run, pk in sorted(last.items()):
         yield _entry("toolcall.changed", [f"run:{run}"], "toolcall", pk)
 

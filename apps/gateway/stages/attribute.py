@@ -32,7 +32,7 @@ def news_of(kept: Kept) -> News:
     """What of the lot may tell more of earlier alerts. Processes only where they come late, from a spool:
     those that come in time were there before anything could be raised about them.
     """
-    news = News(calls=[call.id for call in kept.calls])
+    news = News(calls=kept.calls.ids())
     for seen in kept.processes:
         if seen.row.started_at < seen.row.received_at - LATE:
             news.processes.setdefault(seen.row.host_id, []).append(seen.row.started_at)

@@ -211,7 +211,9 @@ def _socket_facts(seen: list[SeenSocket]) -> list[Fact]:
 def _of_commands(kept: Kept, failures: list[Finding]) -> Iterator[Finding]:
     """What tool calls asked for. Each is looked at once: when its text first became known."""
     asked = [
-        (call, call.item, text) for call in kept.calls if call.item is not None and (text := _asked(call))
+        (call, call.item, text)
+        for call in kept.calls.seen
+        if call.item is not None and call.text_is_new and (text := _asked(call))
     ]
     facts = [CommandFact(text=text, tool=call.seen.tool) for call, _, text in asked]
     for place, finding in _examined(facts, [item for _, item, _ in asked], failures):

@@ -27,6 +27,7 @@ class SeenProcess(NamedTuple):
     id: int
     argv: tuple[str, ...]
     parent_argv: str  # JSON text
+    parent_traceparent: str
 
 
 class SeenSocket(NamedTuple):
@@ -43,6 +44,7 @@ class _Above(NamedTuple):
     start_ticks: int
     argv: str
     run_id: int | None
+    traceparent: str
 
 
 def start(lot: Lot, book: RunBook) -> list[SeenProcess]:
@@ -53,19 +55,19 @@ def start(lot: Lot, book: RunBook) -> list[SeenProcess]:
     argvs = [_argv(item) for item in items]
     known = selectors.parents([(i.batch.host_id, i.record.ppid or 0, _ticks(i), i.at) for i in items])
     above: dict[tuple[int, int], _Above] = {}
-    seen: list[tuple[Item, ProcessRow, tuple[str, ...], str]] = []
+    seen: list[tuple[Item, ProcessRow, tuple[str, ...], _Above]] = []
     for place, (item, argv) in enumerate(zip(items, argvs, strict=True)):
         parent = above.get((item.batch.host_id, item.record.ppid or 0))
         if parent is None or 0 <= _ticks(item) < parent.start_ticks:
             stored = known.get(place, selectors.Parent("[]", None))
-            parent = _Above(0, stored.argv, stored.run_id)
+            parent = _Above(0, stored.argv, stored.run_id, stored.traceparent)
         run = _run_of(item, book) or book.by_id.get(parent.run_id or 0)
         row = _row(item, argv, run)
-        above[row.host_id, row.pid] = _Above(row.start_ticks, row.argv, row.run_id)
-        seen.append((item, row, argv, parent.argv))
+        above[row.host_id, row.pid] = _Above(row.start_ticks, row.argv, row.run_id, row.traceparent)
+        seen.append((item, row, argv, parent))
     ids = services.store_processes(row for _, row, _, _ in seen)
     return [
-        SeenProcess(item, row, ids[row[:3]], argv, parent)
+        SeenProcess(item, row, ids[row[:3]], argv, parent.argv, parent.traceparent)
         for item, row, argv, parent in seen
         if row[:3] in ids
     ]

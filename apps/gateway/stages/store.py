@@ -11,7 +11,7 @@ from apps.fleet.selectors import RunBook
 from apps.gateway import records
 from apps.gateway.lot import Item, Lot
 from apps.gateway.stages import calls, processes, runs
-from apps.gateway.stages.calls import SeenCall
+from apps.gateway.stages.calls import Calls
 from apps.gateway.stages.processes import SeenProcess, SeenSocket
 from apps.gateway.stages.runs import RunNews
 from apps.telemetry import services
@@ -29,7 +29,7 @@ class Kept:
     book: RunBook
     processes: list[SeenProcess] = field(default_factory=list)
     sockets: list[SeenSocket] = field(default_factory=list)
-    calls: list[SeenCall] = field(default_factory=list)
+    calls: Calls = field(default_factory=Calls)
     runs: RunNews = field(default_factory=RunNews)
     hosts: set[int] = field(default_factory=set)  # whose own state is another than before
     missing: list[tuple[Waiting, int]] = field(
@@ -48,7 +48,7 @@ def store(lot: Lot) -> Kept:
     kept.sockets = processes.open_sockets(lot)
     processes.close_sockets(lot)
     processes.end(lot)
-    kept.calls = calls.keep(lot, kept.book)
+    kept.calls = calls.keep(lot, kept.book, kept.processes)
     _gpus(lot, kept.book)
     runs.step_and_end(lot, kept.book, kept.runs)
     _events(lot, kept.book)

@@ -22,6 +22,7 @@ COMMANDS = {
     "kill_under_load": ["kill", "40", "16", "10000"],
     "queue_page": ["queue_page"],
     "hostagent_rest": ["hostagent_rest"],
+    "attribution": ["attribution", "200", "20"],
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 
-from apps.attribution.asked import Program, asked, fits, same_file, started_by
+from apps.attribution.asked import Asked, Program, asked, fits, same_file, started_by
 from apps.attribution.case import Call, Case, Kin, Match
 
 STARTS, SCRIPT, WROTE, IN_FILE = 84, 80, 76, 58
@@ -53,40 +53,30 @@ def _told(argv: Sequence[str]) -> Sequence[str]:
 def match(case: Case) -> list[Match]:
     """The tool call whose text agrees best, if any does; of two, the later."""
     best: Match | None = None
+    written: dict[int | None, Files] = {}  # by episode, what its tool calls have written so far
     for call in sorted(case.possible, key=lambda call: call.started_at):
         if not call.captured or not call.arguments:
             continue
-        earlier = _files_before(case, call)
+        own = asked(call.name, call.arguments)
+        earlier = written.setdefault(call.episode_id, [])
         for steps, kin in enumerate(case.line[:GENERATIONS]):
             if kin.since is not None and call.started_at > kin.since + case.slack + TICK:
                 continue  # words that stood in its arguments before anybody asked for them
-            found = max(_signs(call, kin, steps, earlier), key=itemgetter(0), default=None)
+            found = max(_signs(call, own, kin, steps, earlier), key=itemgetter(0), default=None)
             if found and (best is None or found[0] - 4 * steps >= best.strength):
                 best = Match("command", found[0] - 4 * steps, found[1], call, steps=steps)
+        earlier += own.files
     return [best] if best else []
 
 
-def _files_before(case: Case, call: Call) -> Files:
-    """What earlier tool calls of the same episode have written."""
-    return [
-        file
-        for other in case.possible
-        if other.id != call.id and other.episode_id == call.episode_id and other.captured
-        if other.started_at <= call.started_at
-        for file in asked(other.name, other.arguments).files
-    ]
-
-
-def _signs(call: Call, kin: Kin, steps: int, earlier: Files) -> Iterator[Found]:
+def _signs(call: Call, own: Asked, kin: Kin, steps: int, earlier: Files) -> Iterator[Found]:
     whose = "the process" if steps == 0 else "its parent" if steps == 1 else "an ancestor"
-    own = asked(call.name, call.arguments)
     started = max((len(one) for one in own.programs if fits(kin.argv, one)), default=0)
     if started > 1:
         yield STARTS if started > 2 else SHORT, f"Its text starts what {whose} is, word for word."
-    for program in own.programs:
-        for path, content in earlier:
-            if content and _names(program, path) and _starts(content, kin.argv):
-                yield SCRIPT, f"It starts {path}, which the episode wrote before and which starts {whose}."
+    for path, content in earlier:
+        if content and _starts(content, kin.argv) and any(_names(one, path) for one in own.programs):
+            yield SCRIPT, f"It starts {path}, which the episode wrote before and which starts {whose}."
     for path, content in own.files:
         if _runs(kin, path):
             yield WROTE, f"It made the file {path}, which {whose} runs."

@@ -23,6 +23,7 @@ COMMANDS = {
     "queue_page": ["queue_page"],
     "hostagent_rest": ["hostagent_rest"],
     "attribution": ["attribution", "200", "20"],
+    "otlp": ["otlp"],
 }
 
 

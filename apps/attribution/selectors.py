@@ -346,6 +346,26 @@ def _own(wanted: Iterable[int]) -> dict[int, Located]:
     return {row[0]: _call(row) for row in ToolCall.objects.filter(pk__in=ids).values_list(*_FIELDS)}
 
 
+SPAN_OF = """
+SELECT run_id, host_id, min(started_at), max(COALESCE(ended_at, now()))
+  FROM telemetry_toolcall WHERE id = ANY(%s) GROUP BY run_id, host_id
+"""
+
+
+class Around(NamedTuple):
+    """Tool calls of one run on one host, from the first start to the last end."""
+
+    run_id: int | None
+    host_id: int | None
+    first: datetime
+    last: datetime
+
+
+def span_of(calls: Sequence[int]) -> list[Around]:
+    """Runs and hosts of these tool calls, and from when to when they were open."""
+    return [Around(*row) for row in rows(SPAN_OF, [list(calls)])]
+
+
 # The latest alerts of a place alone: a run with a million of them must not be read for one tool call.
 UNSETTLED = """
 SELECT a.id, a.host_id, a.run_id, a.process_id, a.occurred_at, g.clock_error_ms, a.detail->>'flow'

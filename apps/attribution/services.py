@@ -14,7 +14,6 @@ from apps.attribution.selectors import Subject
 from apps.core.bulk import copy, rows, run
 from apps.core.jsontext import json_text
 from apps.fleet.selectors import RunBook
-from apps.telemetry.models import ToolCall
 
 SETTLED, CERTAIN = 90, 100  # from the first on a tool call that comes later is not asked
 OFF = timedelta(minutes=5)  # how far a sensor on the wire and a host may be apart
@@ -132,18 +131,21 @@ def _store(subjects: Sequence[Subject], made: Sequence[Attributed]) -> None:
 
 def _around(news: News, apart: list[int]) -> Iterator[list[Subject]]:
     """Alerts of which `news` may tell more."""
-    known = ToolCall.objects.filter(pk__in=news.calls).values_list(
-        "run_id", "host_id", "started_at", "ended_at"
-    )
-    for place, column in (("run", 0), ("host", 1)):
-        of = [row for row in known if row[column] is not None] if news.calls else []
+    around = selectors.span_of(news.calls) if news.calls else []
+    for place, of in (
+        ("run", {row.run_id: row for row in around if row.run_id is not None}),
+        ("host", {row.host_id: row for row in around if row.host_id is not None}),
+    ):
         if not of:
             continue
-        first = min(row[2] for row in of) - BEFORE
-        last = max(row[3] or timezone.now() for row in of) + AFTER
-        ids = {pk for run_id, host_id, _, _ in of if (pk := run_id if place == "run" else host_id)}
         yield selectors.unsettled(
-            place, ids, first=first, last=last, below=SETTLED, apart=apart, most=MOST_AGAIN
+            place,
+            of,
+            first=min(row.first for row in around) - BEFORE,
+            last=max(row.last for row in around) + AFTER,
+            below=SETTLED,
+            apart=apart,
+            most=MOST_AGAIN,
         )
     for host, moments in news.processes.items():
         span = {"first": min(moments) - BEFORE, "last": max(moments) + AFTER}

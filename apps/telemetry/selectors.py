@@ -145,17 +145,19 @@ NAT_WITHIN = timedelta(days=1)  # one end alone says nothing of connections that
 # a host are by its own clock; one that is more than five minutes off is not listened to at all.
 FLOW_OWNERS = """
 SELECT DISTINCT ON (s.place, exact, c.host_id, c.process_id)
-       s.place, c.local = s.local AS exact, c.id, c.host_id, c.process_id, c.run_id, c.opened_at
+       s.place, c.local = s.local AS exact, c.id, c.host_id, c.process_id,
+       COALESCE(p.run_id, c.run_id), c.opened_at
   FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
        WITH ORDINALITY AS s(host_id, proto, local, remote, at, slack, place)
  CROSS JOIN LATERAL (
        SELECT * FROM telemetry_connection
         WHERE remote = s.remote AND remote <> '' AND opened_at <= s.at + interval '310 seconds'
         ORDER BY opened_at DESC LIMIT 500) c
+  JOIN telemetry_process p ON p.id = c.process_id
   LEFT JOIN fleet_hostagent g ON g.host_id = c.host_id AND g.state = 'active'
  CROSS JOIN LATERAL (SELECT make_interval(secs => COALESCE(g.clock_offset_ms, 0) / 1000) AS ahead,
                             make_interval(secs => s.slack) AS slack) k
- WHERE c.process_id IS NOT NULL AND c.proto = s.proto AND (s.host_id IS NULL OR c.host_id = s.host_id)
+ WHERE c.proto = s.proto AND (s.host_id IS NULL OR c.host_id = s.host_id)
    AND c.opened_at - k.ahead <= s.at + k.slack + make_interval(secs => %s)
    AND (c.closed_at IS NULL OR c.closed_at - k.ahead >= s.at - k.slack)
  ORDER BY s.place, exact DESC, c.host_id, c.process_id, c.opened_at DESC
@@ -205,3 +207,44 @@ def _owner(candidates: list[tuple[FlowOwner, datetime]], flow: Flow) -> FlowOwne
         return max(candidates, key=lambda pair: pair[1])[0] if alone else None
     near = [owner for owner, opened in candidates if opened >= flow.at - NAT_WITHIN]
     return near[0] if len({owner.process_id for owner in near}) == 1 else None
+
+
+CLOSE_S = 5.0  # how far apart the clocks of a sensor and of a host may be where a pid tells who it was
+
+ALIVE = """
+SELECT s.place, p.id, p.run_id
+  FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) WITH ORDINALITY AS s(host_id, pid, at, place)
+ CROSS JOIN LATERAL (
+       SELECT id, run_id, ended_at FROM telemetry_process p
+        WHERE p.host_id = s.host_id AND p.pid = s.pid AND p.started_at <= s.at + make_interval(secs => %s)
+        ORDER BY p.started_at DESC LIMIT 1) p
+ WHERE p.ended_at IS NULL OR p.ended_at >= s.at - make_interval(secs => %s)
+"""
+
+
+def alive_at(wanted: Sequence[tuple[int, int, datetime]]) -> dict[int, tuple[int, int | None]]:
+    """By place in `wanted` (host, pid, time): id and run of the process that had that pid then."""
+    if not wanted:
+        return {}
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {place - 1: (pk, run) for place, pk, run in rows(ALIVE, [*columns, CLOSE_S, CLOSE_S])}
+
+
+CONTAINED = """
+SELECT s.place, min(p.run_id)
+  FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) WITH ORDINALITY AS s(host_id, container, at, place)
+ CROSS JOIN LATERAL (
+       SELECT run_id, cgroup FROM telemetry_process p
+        WHERE p.host_id = s.host_id AND p.started_at <= s.at + make_interval(secs => %s)
+        ORDER BY p.started_at DESC LIMIT 5000) p
+ WHERE p.run_id IS NOT NULL AND position(s.container IN p.cgroup) > 0
+ GROUP BY s.place HAVING count(DISTINCT p.run_id) = 1
+"""
+
+
+def runs_of_containers(wanted: Sequence[tuple[int, str, datetime]]) -> dict[int, int]:
+    """By place in `wanted` (host, id of a container, time): the run whose processes are in it."""
+    if not wanted:
+        return {}
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {place - 1: run for place, run in rows(CONTAINED, [*columns, CLOSE_S])}

@@ -92,8 +92,7 @@ def test_many_flows_are_looked_up_in_one_query(django_assert_num_queries: Any) -
 
 
 def test_flow_is_read_from_what_an_alert_keeps() -> None:
-    told_of = {
-        "proto": "TCP",
+    ends = {
         "src": "::ffff:10.0.0.5",
         "src_port": 40000,
         "dst": "2001:DB8::7",

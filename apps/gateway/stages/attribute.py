@@ -27,14 +27,14 @@ def attribute_lot(
 
 def _new(found: Found, ids: dict[AlertKey, int]) -> Iterator[tuple[AlertRow, int]]:
     for row in found.rows:
-        pk = ids.get((row.batch_id, row.position, row.rule_id))
+        pk = ids.get(row.key)
         if pk is not None:
             yield row, pk
 
 
 def _subjects(found: Found, ids: dict[AlertKey, int], errors: dict[int, float | None]) -> Iterator[Subject]:
     for row, pk in _new(found, ids):
-        call = found.calls.get((row.batch_id, row.position, row.rule_id))
+        call = found.calls.get(row.key)
         if row.run_id is None and row.process_id is None and call is None:
             continue
         yield Subject(

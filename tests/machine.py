@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ NEEDS = (
     Need("chromium", ("chromium", "chromium-browser", "google-chrome"), "browser tests"),
     Need("openssh-client", ("ssh",), "the drill's real reverse tunnel"),
     Need("openssh-server", ("sshd", "/usr/sbin/sshd"), "the drill's real reverse tunnel"),
+    Need("curl", ("curl",), "a real Suricata's alerts"),
+    Need("iproute2", ("ip", "/usr/sbin/ip"), "a real Suricata's alerts"),
+    Need("prometheus-alertmanager", ("prometheus-alertmanager",), "a real Alertmanager's alerts"),
+    Need("suricata", ("suricata",), "a real Suricata's alerts"),
 )
 
 
@@ -33,13 +39,48 @@ def missing() -> list[Need]:
 
 
 def install(packages: list[str]) -> None:
-    """The packages are there, if Debian's tools could get them; what they say shows on failure only."""
-    # Nothing that comes with a package starts by itself, and nobody is asked anything.
+    """The packages are there, if Debian's tools could get them; what they say shows on failure only.
+
+    One at a time: a release that has no longer one of them gives the others all the same.
+    """
+    apt("update")
+    for package in packages:
+        if not apt("install", "-y", "--no-install-recommends", package):
+            with tempfile.TemporaryDirectory() as folder:
+                from_backports(package, Path(folder))
+
+
+def from_backports(package: str, folder: Path) -> None:
+    """The package is there if this release has it among its backports; the machine's own list is as before."""
+    told = apt("indextargets", "--format", "$(REPO_URI) $(CODENAME) $(SIGNED_BY)", "Created-By: Packages")
+    mirror = next((line.split() for line in told.splitlines() if len(line.split()) == 3), None)
+    if mirror is None:
+        return
+    address, codename, key = mirror
+    (folder / "lists" / "partial").mkdir(parents=True)
+    (folder / "archives" / "partial").mkdir(parents=True)
+    suites = (codename, f"{codename}-backports")
+    listed = folder / "sources.list"
+    listed.write_text("".join(f"deb [signed-by={key}] {address} {suite} main\n" for suite in suites))
+    places = (
+        f"-oDir::Etc::sourcelist={listed}", "-oDir::Etc::sourceparts=-", f"-oDir::State::lists={folder}/lists",
+        f"-oDir::Cache={folder}",
+    )  # fmt: skip
+    apt(*places, "update")
+    apt(*places, "install", "-y", "--no-install-recommends", "-t", suites[1], package)
+
+
+def apt(*words: str) -> str:
+    """What apt-get said, or nothing where it failed: then what it complained of stands on the terminal.
+
+    Nothing that comes with a package starts by itself, and nobody is asked anything.
+    """
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", "-q", *command], env=env, capture_output=True, check=False)
-        if done.returncode:
-            sys.stdout.write(done.stderr.decode(errors="replace"))
+    done = subprocess.run(["apt-get", "-q", *words], env=env, capture_output=True, check=False)
+    if done.returncode:
+        sys.stdout.write(done.stderr.decode(errors="replace"))
+        return ""
+    return done.stdout.decode(errors="replace")
 
 
 def main() -> int:

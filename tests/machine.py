@@ -22,6 +22,7 @@ class Need:
     tests: str
 
 
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 NEEDS = (
     Need("chromium", ("chromium", "chromium-browser", "google-chrome"), "browser tests"),
     Need("openssh-client", ("ssh",), "the drill's real reverse tunnel"),
@@ -51,23 +52,21 @@ def install(packages: list[str]) -> None:
 
 
 def from_backports(package: str, folder: Path) -> None:
-    """The package is there if this release has it among its backports; the machine's own list is as before."""
-    told = apt("indextargets", "--format", "$(REPO_URI) $(CODENAME) $(SIGNED_BY)", "Created-By: Packages")
-    mirror = next((line.split() for line in told.splitlines() if len(line.split()) == 3), None)
-    if mirror is None:
+    """The package is there if this release has it among its backports; the machine's own list stays."""
+    told = apt("indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages").split()
+    if len(told) < 2 or not KEYRING.exists():
         return
-    address, codename, key = mirror
-    (folder / "lists" / "partial").mkdir(parents=True)
-    (folder / "archives" / "partial").mkdir(parents=True)
+    address, codename = told[:2]
+    for name in ("lists", "archives"):
+        (folder / name / "partial").mkdir(parents=True)
     suites = (codename, f"{codename}-backports")
+    lines = (f"deb [signed-by={KEYRING}] {address} {suite} main\n" for suite in suites)
     listed = folder / "sources.list"
-    listed.write_text("".join(f"deb [signed-by={key}] {address} {suite} main\n" for suite in suites))
-    places = (
-        f"-oDir::Etc::sourcelist={listed}", "-oDir::Etc::sourceparts=-", f"-oDir::State::lists={folder}/lists",
-        f"-oDir::Cache={folder}",
-    )  # fmt: skip
-    apt(*places, "update")
-    apt(*places, "install", "-y", "--no-install-recommends", "-t", suites[1], package)
+    listed.write_text("".join(lines))
+    places = {"Etc::sourcelist": listed, "Etc::sourceparts": "-", "State::lists": folder / "lists"}
+    options = [f"-oDir::{name}={place}" for name, place in {**places, "Cache": folder}.items()]
+    apt(*options, "update")
+    apt(*options, "install", "-y", "--no-install-recommends", "-t", suites[1], package)
 
 
 def apt(*words: str) -> str:

@@ -14,7 +14,7 @@ class Flow(NamedTuple):
     """One flow, its ends written as telemetry writes them; either may be the host's."""
 
     host_id: int | None  # None: which host it was is not known
-    proto: str
+    proto: str  # empty: not told
     source: str
     target: str
     at: datetime  # the sensor's clock

@@ -156,7 +156,12 @@ class Connection(models.Model):
                 condition=models.Q(closed_at=None),
                 name="telemetry_conn_open",
             ),
-            # Read by flow_owners: who was connected to that end.
+            # Read by flow_owners: whose a flow was, by both ends and by the far one.
+            models.Index(
+                fields=["local", "remote", "-opened_at"],
+                condition=~models.Q(remote=""),
+                name="telemetry_conn_by_ends",
+            ),
             models.Index(
                 fields=["remote", "-opened_at"],
                 condition=~models.Q(remote=""),

@@ -26,5 +26,18 @@ def test_a_script_makes_a_source_and_its_token_works_until_it_is_revoked() -> No
     assert sensor.post(SURICATA).status_code == 401
 
 
+def test_an_alert_names_its_source_and_the_hash_of_what_was_sent() -> None:
+    sensor = Sensor("suricata", "edge firewall")
+    (alert,) = sensor.tell(SURICATA)
+    report = sensor.source.reports.get()
+    assert script_of(person("ada")).get(f"/alerts/{alert.pk}").json()["report"] == {
+        "id": report.pk,
+        "source": "edge firewall",
+        "format": "suricata",
+        "sha256": report.digest,
+        "original": f"/reports/{report.pk}/original",
+    }
+
+
 def test_a_format_that_nobody_reads_is_refused() -> None:
     assert script_of(person("ada")).post("/sources", {"name": "x", "format": "snort"}).status_code == 422

@@ -156,3 +156,10 @@ def test_hostile_text_is_stored_and_bounded() -> None:
     (alert,) = Sensor("falco").tell(FALCO | {"rule": bad, "hostname": bad, "output": bad})
     assert len(alert.host.name) <= 120
     assert len(alert.detail["output"]) <= 2_000
+
+
+def test_flow_without_a_protocol_is_looked_up_all_the_same() -> None:
+    host("trainer-7", socket())
+    bare = OCSF["evidences"][0] | {"process": {}, "connection_info": {}}
+    (alert,) = Sensor("ocsf").tell(OCSF | {"evidences": [bare]})
+    assert alert.process == Process.objects.get(pid=200)

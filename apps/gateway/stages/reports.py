@@ -60,7 +60,8 @@ def detect_reports(taken: Sequence[WaitingReport]) -> tuple[Kept, Found]:
     _find_owners(placed)
     _find_processes(placed)
     _find_containers(placed)
-    hosts = _name_hosts(placed)
+    made = _make_strangers(placed)
+    hosts = _names(placed)
     book = _book(placed)
     rules = know_rules((), [_rule(one) for one in placed]) if placed else {}
     found = Found([], {}, {}, {})
@@ -69,7 +70,7 @@ def detect_reports(taken: Sequence[WaitingReport]) -> tuple[Kept, Found]:
         rule = rules[one.slug]
         place = f"in run {run.name}" if run else f"on host {hosts[one.host_id or 0]}"
         found.add(_row(one, rule, run), rule, place)
-    return Kept(book), found
+    return Kept(book, hosts=made), found
 
 
 def _news(taken: Sequence[WaitingReport]) -> list[Placed]:
@@ -131,15 +132,19 @@ def _find_containers(placed: Sequence[Placed]) -> None:
         known[place][0].run_id = run
 
 
-def _name_hosts(placed: Sequence[Placed]) -> dict[int, str]:
-    """Every alert has a host, if only one that the alert itself named; answers their names."""
-    made: dict[Named, int] = {}
+def _make_strangers(placed: Sequence[Placed]) -> set[int]:
+    """Every alert has a host, if only one that the alert itself named; answers those."""
+    unknown = sorted({one.named for one in placed if one.host_id is None})  # as every worker does
+    made = {named: strangers.stranger(named) for named in unknown}
     for one in placed:
         if one.host_id is None:
-            if one.named not in made:
-                made[one.named] = strangers.stranger(one.named)
             one.host_id = made[one.named]
-    return dict(Host.objects.filter(pk__in={one.host_id for one in placed}).values_list("pk", "name"))
+    return set(made.values())
+
+
+def _names(placed: Sequence[Placed]) -> dict[int, str]:
+    ids = _ids(one.host_id for one in placed)
+    return dict(Host.objects.filter(pk__in=ids).values_list("pk", "name"))
 
 
 def _book(placed: Sequence[Placed]) -> RunBook:

@@ -213,8 +213,8 @@ def _owners(sql: str, asks: Iterable[Ask], *, exact: bool) -> dict[Ask, FlowOwne
     columns = [list(column) for column in zip(*wanted, strict=True)]
     bounds = [SEEN_LATE_S] if exact else [NAT_WITHIN.total_seconds(), SEEN_LATE_S]
     found: dict[int, list[FlowOwner]] = {}
-    for place, *owner in rows(sql.format(asked=_ASKED, fitting=_FITTING), [*columns, *bounds]):
-        found.setdefault(place - 1, []).append(FlowOwner(*owner, exact))
+    for place, pk, host, process, of in rows(sql.format(asked=_ASKED, fitting=_FITTING), [*columns, *bounds]):
+        found.setdefault(place - 1, []).append(FlowOwner(pk, host, process, of, exact))
     return {wanted[place]: owners[0] for place, owners in found.items() if len(owners) == 1}
 
 

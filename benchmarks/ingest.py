@@ -324,7 +324,7 @@ def write(url: str, rule: int, host: int, batches: list[int], size: int, seconds
                         copy.write_row((*fixed, now, now, key, False, detail))
                 cursor.execute(
                     f"INSERT INTO detection_alert ({names}) SELECT {names} FROM stage"  # noqa: S608
-                    " ON CONFLICT (batch_id, position, rule_id) DO NOTHING"
+                    " ON CONFLICT DO NOTHING"
                 )
             connection.commit()
             done += size

@@ -4,9 +4,9 @@
 
 A real uvicorn and an embedded PostgreSQL with the settings of production. Two exporters send protobuf
 requests of 500 spans over kept-alive connections, made before the clock starts: tool calls with arguments of
-200 characters, 50 to an episode and trace. The limit, in the same run: two writers, each COPY and commit of 500
-of these rows into the same table with its indexes, nothing else running. A request is answered when its spans
-are stored. Then memory: the web process before, and at most while requests of 64 MiB (inside) come in.
+200 characters, 50 to an episode and trace. The limit, in the same run: two writers, each COPY and commit of
+500 of these rows into the same table with its indexes. A request is answered when its spans are stored. Then
+memory: the web process before, and at most while requests of 64 MiB (inside) come in.
 """
 
 import multiprocessing
@@ -54,9 +54,7 @@ def main(seconds: float) -> None:
     print()
     print(f"Milliseconds until 200, p50 / p99 / max: {spread(waits)}.")
     print()
-    print(
-        f"Memory of the web process: {before:,} MiB, at most {most:,} MiB while two requests of 64 MiB come in."
-    )
+    print(f"Memory of the web process: {before:,} MiB; at most {most:,} with two requests of 64 MiB inside.")
 
 
 class Exporter:

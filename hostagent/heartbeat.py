@@ -31,6 +31,7 @@ def heartbeat(state: State, sensors: Sequence[Sensor], spool: Spool, clock: Cloc
         "uptime_s": facts.uptime_s(),
         "clock": clock.figures(),
         "version": __version__,
+        "addresses": facts.addresses(),
     }
 
 

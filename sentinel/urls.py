@@ -3,6 +3,7 @@
 from django.urls import include, path, re_path
 
 from apps.console.views.errors import closed
+from apps.gateway.alerts import alerts
 from apps.gateway.traces import traces
 
 # Nobody signs up, and no mail is sent: an admin makes people and gives a new password.
@@ -11,6 +12,7 @@ CLOSED = r"^accounts/(?:signup|email|confirm-email|password/set|password/reset|l
 urlpatterns = [
     path("agent/v1/", include("apps.gateway.urls")),
     path("v1/traces", traces, name="traces"),
+    path("v1/alerts/<slug:form>", alerts, name="alerts"),
     re_path(CLOSED, closed),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from apps.attribution import selectors
 from apps.attribution.case import Conclusion
 from apps.attribution.conclude import conclude
-from apps.attribution.selectors import Subject
+from apps.attribution.selectors import again
+from apps.attribution.selectors.cases import Subject, cases
 from apps.core.bulk import copy, rows, run
 from apps.core.jsontext import json_text
 from apps.fleet.selectors import RunBook
@@ -100,13 +100,12 @@ def attribute_again(news: News, *, book: RunBook, apart: list[int]) -> list[Attr
 
 
 def _concluded(subjects: Sequence[Subject], book: RunBook) -> list[Attributed]:
-    cases = selectors.cases(subjects, book=book)
-    bare: dict[tuple[int | None, float | None], Conclusion] = {}
+    bare: dict[tuple[int | None, float | None, tuple[str, ...]], Conclusion] = {}
     made = []
-    for subject, case in zip(subjects, cases, strict=True):
-        if case.line or case.calls:
+    for subject, case in zip(subjects, cases(subjects, book=book), strict=True):
+        if case.line or case.calls or case.flow:
             found = conclude(case)
-        elif (alike := (case.run_id, case.clock_error_ms)) in bare:
+        elif (alike := (case.run_id, case.clock_error_ms, case.blind)) in bare:
             found = bare[alike]
         else:  # a burst of alerts that name no process, with no tool call near: all have this conclusion
             found = bare[alike] = conclude(case)
@@ -131,14 +130,14 @@ def _store(subjects: Sequence[Subject], made: Sequence[Attributed]) -> None:
 
 def _around(news: News, apart: list[int]) -> Iterator[list[Subject]]:
     """Alerts of which `news` may tell more."""
-    around = selectors.span_of(news.calls) if news.calls else []
+    around = again.span_of(news.calls) if news.calls else []
     for place, of in (
         ("run", {row.run_id: row for row in around if row.run_id is not None}),
         ("host", {row.host_id: row for row in around if row.host_id is not None}),
     ):
         if not of:
             continue
-        yield selectors.unsettled(
+        yield again.unsettled(
             place,
             of,
             first=min(row.first for row in around) - BEFORE,
@@ -149,10 +148,10 @@ def _around(news: News, apart: list[int]) -> Iterator[list[Subject]]:
         )
     for host, moments in news.processes.items():
         span = {"first": min(moments) - BEFORE, "last": max(moments) + AFTER}
-        yield selectors.unsettled("host", [host], below=CERTAIN, apart=apart, most=MOST_AGAIN, **span)
+        yield again.unsettled("host", [host], below=CERTAIN, apart=apart, most=MOST_AGAIN, **span)
     if news.sockets:
         span = {"first": min(news.sockets) - OFF, "last": max(news.sockets) + OFF}
-        yield selectors.unowned(apart=apart, most=MOST_AGAIN, **span)
+        yield again.unowned(apart=apart, most=MOST_AGAIN, **span)
 
 
 def _current(alerts: list[int]) -> dict[int, Before]:

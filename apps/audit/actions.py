@@ -14,6 +14,8 @@ ACTIONS: dict[str, str] = {
     "host.enrolled": "enrolled a host",
     "host.cloned": "a second key appeared for a known host",
     "host.revoked": "revoked a host agent",
+    "source.made": "made a token of an alert source",
+    "source.revoked": "revoked an alert source",
     "run.started": "a training run started",
     "run.ended": "a training run ended",
     "incident.opened": "opened an incident",

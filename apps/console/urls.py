@@ -15,6 +15,7 @@ from apps.console.views import (
     runs,
     search,
     settings,
+    sources,
     unassigned,
 )
 
@@ -46,6 +47,9 @@ urlpatterns: list[URLPattern] = [
     path("fleet/<int:pk>/revoke/", fleet.host_revoke, name="host_revoke"),
     path("fleet/<int:pk>/drill/", drill.host_drill, name="host_drill"),
     path("fleet/<int:pk>/drill/start/", drill.host_drill_start, name="host_drill_start"),
+    path("fleet/sources/", sources.source_make, name="source_make"),
+    path("fleet/sources/<int:pk>/revoke/", sources.source_revoke, name="source_revoke"),
+    path("reports/<int:pk>/original", sources.report_original, name="report_original"),
     path("orders/", orders.orders_page, name="orders"),
     path("orders/<int:pk>/", orders.order_page, name="order"),
     path("orders/<int:pk>/panel/", orders.order_panel, name="order_panel"),

@@ -4,7 +4,7 @@ from django.db import models
 
 from apps.detection.choices import Level
 from apps.fleet.models import Host, TrainingRun
-from apps.telemetry.models import Batch, Connection, Process
+from apps.telemetry.models import Batch, Connection, Process, Report
 
 
 class DetectionRule(models.Model):
@@ -45,7 +45,13 @@ class Alert(models.Model):
     connection = models.ForeignKey(
         Connection, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
-    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # What it was found in: a batch of a host agent, or a report of an alert source.
+    batch = models.ForeignKey(
+        Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    report = models.ForeignKey(
+        Report, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     position = models.PositiveIntegerField()
     occurred_at = models.DateTimeField()  # host clock
     received_at = models.DateTimeField()  # server clock
@@ -56,7 +62,17 @@ class Alert(models.Model):
     class Meta:
         constraints = [
             # A batch worked off twice doubles nothing.
-            models.UniqueConstraint(fields=["batch", "position", "rule"], name="detection_alert_once")
+            models.UniqueConstraint(fields=["batch", "position", "rule"], name="detection_alert_once"),
+            models.UniqueConstraint(
+                fields=["report", "position", "rule"],
+                condition=models.Q(report__isnull=False),
+                name="detection_alert_once_a_report",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(batch__isnull=False, report__isnull=True)
+                | models.Q(batch__isnull=True, report__isnull=False),
+                name="detection_alert_of_one_upload",
+            ),
         ]
         indexes = [
             models.Index(fields=["correlation_key", "id"], name="detection_alert_by_key"),

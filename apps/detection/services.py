@@ -11,7 +11,7 @@ from apps.detection.choices import Level
 from apps.detection.models import DetectionRule
 from apps.detection.selectors import BY_SLUG
 
-MOST_HOST_RULES = 1_000  # a host that invents rules without end gets no more than this
+MOST_HOST_RULES = 1_000  # hosts, or sources of one format, that invent rules without end get no more
 OTHER = "host-other"
 
 
@@ -37,6 +37,7 @@ class HostRule:
     level: str
     technique: str
     source: str = "host"
+    behaviour: str = ""  # what incidents are grouped by; the title, where it is empty
 
 
 class AlertRow(NamedTuple):
@@ -49,27 +50,33 @@ class AlertRow(NamedTuple):
     run_id: int | None
     process_id: int | None
     connection_id: int | None
-    batch_id: int
+    batch_id: int | None
     position: int
     occurred_at: datetime
     received_at: datetime
     correlation_key: bytes
     drill: bool
     detail: str
+    report_id: int | None = None
+
+    @property
+    def key(self) -> "AlertKey":
+        """What there is one alert of."""
+        return self.batch_id, self.report_id, self.position, self.rule_id
 
 
-AlertKey = tuple[int, int, int]  # batch, position, rule
+AlertKey = tuple[int | None, int | None, int, int]  # batch or report, position, rule
 _COLUMNS = [
     ("rule_id", "bigint"), ("level", "text"), ("title", "text"), ("host_id", "bigint"), ("run_id", "bigint"),
     ("process_id", "bigint"), ("connection_id", "bigint"), ("batch_id", "bigint"), ("position", "integer"),
     ("occurred_at", "timestamptz"), ("received_at", "timestamptz"), ("correlation_key", "bytea"),
-    ("drill", "boolean"), ("detail", "jsonb"),
+    ("drill", "boolean"), ("detail", "jsonb"), ("report_id", "bigint"),
 ]  # fmt: skip
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 INSERT = """
 INSERT INTO detection_alert ({names}) SELECT {names} FROM {table}
-    ON CONFLICT (batch_id, position, rule_id) DO NOTHING
-RETURNING id, batch_id, position, rule_id
+    ON CONFLICT DO NOTHING
+RETURNING id, batch_id, report_id, position, rule_id
 """
 
 
@@ -79,7 +86,7 @@ def raise_alerts(found: Iterable[AlertRow]) -> dict[AlertKey, int]:
     if not lines:
         return {}
     inserted = rows(INSERT.format(names=_NAMES, table=stage("alert", _COLUMNS, lines)))
-    return {(batch, position, rule): pk for pk, batch, position, rule in inserted}
+    return {tuple(key): pk for pk, *key in inserted}
 
 
 def know_rules(slugs: Iterable[str], told: Iterable[HostRule] = ()) -> dict[str, KnownRule]:
@@ -125,16 +132,18 @@ def _our_row(slug: str) -> DetectionRule:
 
 
 def _their_rows(told: list[HostRule]) -> list[DetectionRule]:
-    free = MOST_HOST_RULES - DetectionRule.objects.filter(source="host").count() if told else 0
-    kept = told[: max(free, 0)]
+    kept: list[HostRule] = []
+    for source in sorted({rule.source for rule in told}):
+        free = MOST_HOST_RULES - DetectionRule.objects.filter(source=source).count()
+        kept += [rule for rule in told if rule.source == source][: max(free, 0)]
     if len(kept) < len(told):
-        kept = [*kept, HostRule(OTHER, "Alert of a host", "host", Level.MEDIUM, "")]
+        kept = [*kept, HostRule(OTHER, "Alert without a rule of its own", "host", Level.MEDIUM, "")]
     return [
         DetectionRule(
             slug=storable(rule.slug, limit=80),
             title=storable(rule.title, limit=200),
             family=storable(rule.family, limit=40),
-            behaviour=storable(rule.title, limit=60),
+            behaviour=storable(rule.behaviour or rule.title, limit=60),
             level=rule.level,
             technique=storable(rule.technique, limit=16),
             source=rule.source,

@@ -10,8 +10,10 @@ KINDS: dict[str, str] = {
     "run.changed": "state or step of a run moved",
     "toolcall.changed": "a tool call started or ended",
     "host.changed": "a host enrolled, went late or came back",
+    "source.changed": "an alert source was made or revoked",
     "order.issued": "an order was issued",
     "order.moved": "a host's part of an order moved",
     "drill.moved": "a drill was asked for, started, ended or was refused",
     "batch.dead": "a batch could not be worked off",
+    "report.dead": "a report of an alert source could not be worked off",
 }

@@ -9,6 +9,16 @@ class AgentState(TextChoices):
     REVOKED = "revoked", "Revoked"
 
 
+class AlertFormat(TextChoices):
+    """What alert sources send; each has its adapter in the gateway."""
+
+    ALERTMANAGER = "alertmanager", "Alertmanager webhook"
+    FALCO = "falco", "Falco JSON"
+    OCSF = "ocsf", "OCSF Detection Finding"
+    SURICATA = "suricata", "Suricata EVE"
+    WAZUH = "wazuh", "Wazuh 4 and 5"
+
+
 class RunState(TextChoices):
     RUNNING = "running", "Running"
     PAUSED = "paused", "Paused"

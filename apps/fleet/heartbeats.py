@@ -1,14 +1,17 @@
 """What host agents say about themselves while they run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from apps.core.addresses import plain_address
 from apps.core.bulk import run
 from apps.core.jsontext import storable_json
 from apps.core.text import storable
 from apps.fleet.models import HostAgent
+
+MOST_ADDRESSES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Beat:
     offset_ms: float | None  # host minus server
     error_ms: float | None
     version: str
+    addresses: Sequence[Any] = ()
 
 
 def keep_beat(beat: Beat) -> bool:
@@ -34,6 +38,7 @@ def keep_beat(beat: Beat) -> bool:
         clock_offset_ms=beat.offset_ms,
         clock_error_ms=beat.error_ms,
         version=storable(beat.version, limit=32),
+        addresses=[plain for told in beat.addresses[:MOST_ADDRESSES] if (plain := plain_address(told))],
     )
     return bool(before != sensors)
 

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from apps.fleet.choices import AgentState, RunState
+from apps.fleet.choices import AgentState, AlertFormat, RunState
 
 
 class Host(models.Model):
@@ -35,6 +35,7 @@ class HostAgent(models.Model):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     last_sequence = models.BigIntegerField(default=0)
     boot_id = models.CharField(max_length=64, blank=True)
+    addresses = models.JSONField(default=list)  # of its interfaces, as of the last heartbeat
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -57,6 +58,21 @@ class EnrolmentToken(models.Model):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
     used_by = models.ForeignKey(HostAgent, null=True, blank=True, on_delete=models.PROTECT)
+
+
+class AlertSource(models.Model):
+    """A sensor of somebody else that may send its alerts. Only the hash of its token is kept."""
+
+    name = models.CharField(max_length=64)
+    format = models.CharField(max_length=24, choices=AlertFormat)
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class TrainingRun(models.Model):

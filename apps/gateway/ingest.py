@@ -1,7 +1,10 @@
-"""The story of a batch: from the inbox to an incident on somebody's screen. Only here is its order known."""
+"""The story of a batch, and of a report: from the inbox to an incident. Only here is its order known."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -18,48 +21,69 @@ from apps.gateway.stages.announce import announce
 from apps.gateway.stages.attribute import attribute_lot, leaning
 from apps.gateway.stages.calls import Source, keep_sources
 from apps.gateway.stages.detect import detect
+from apps.gateway.stages.reports import detect_reports
 from apps.gateway.stages.store import Kept, store
 from apps.gateway.standby import stand_by
 from apps.incidents import correlation
 from apps.incidents.correlation import Joined, Leanings
-from apps.telemetry import inbox
+from apps.telemetry import inbox, reports
 from apps.telemetry.inbox import Waiting
+from apps.telemetry.reports import WaitingReport
 
 log = logging.getLogger(__name__)
 # SQLSTATE classes that say "not now" and nothing about the batch: connection, resources, shutdown, deadlock.
 NOT_NOW = ("08", "40", "53", "55", "57", "58")
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where something waits, and its story."""
+
+    word: str
+    take: Callable[[int | None], list[Any]]
+    tell: Callable[[list[Any]], None]
+    failed: Callable[[int, str], None]
+
+
 def work_off() -> int:
-    """The next batches that wait are worked off, all of them or none; how many there were.
+    """The next batches and reports that wait are worked off, all of them or none; how many there were.
 
     One that cannot be is tried alone, so that it holds up nobody else. Raises OperationalError (or
     InterfaceError) where the trouble is the database's and not the batch's.
     """
-    taken: list[Waiting] = []
+    return _work_off(BATCHES) + _work_off(REPORTS)
+
+
+def _work_off(box: Box) -> int:
+    taken: list[Any] = []
     try:
         with transaction.atomic():
-            taken = inbox.take()
-            tell(taken)
+            taken = box.take(None)
+            box.tell(taken)
     except Exception as error:
         if not taken or _not_now(error):
             raise
-        log.warning("A lot of %d batches failed (%s): each is tried alone.", len(taken), type(error).__name__)
-        for batch in taken:
-            work_off_alone(batch.id)
+        reason = type(error).__name__
+        log.warning("A lot of %d (%s) failed (%s): each is tried alone.", len(taken), box.word, reason)
+        for one in taken:
+            _alone(box, one.id)
     return len(taken)
 
 
 def work_off_alone(pk: int) -> None:
     """The batch is worked off, or has one attempt less and holds why."""
+    _alone(BATCHES, pk)
+
+
+def _alone(box: Box, pk: int) -> None:
     try:
         with transaction.atomic():
-            tell(inbox.take(only=pk))
+            box.tell(box.take(pk))
     except Exception as error:
         if _not_now(error):
             raise
-        log.exception("Batch %d could not be worked off.", pk)
-        inbox.failed(pk, f"{type(error).__name__}: {error}")
+        log.exception("The %s %d could not be worked off.", box.word, pk)
+        box.failed(pk, f"{type(error).__name__}: {error}")
 
 
 def tell(taken: list[Waiting]) -> None:
@@ -82,6 +106,25 @@ def tell(taken: list[Waiting]) -> None:
     inbox.done(taken)
     record_acts(kept.runs.acts)
     announce(kept, grown)
+
+
+def tell_reports(taken: list[WaitingReport]) -> None:
+    """Place, detect, attribute, correlate, announce: in the transaction that marks the reports as done."""
+    if not taken:
+        return
+    stand_by(taken)
+    kept, found = detect_reports(taken)
+    joined = correlation.join(list(found.groups.values()))
+    ids = raise_alerts(found.rows)
+    found.keep_only(ids)
+    leanings = attribute_lot(kept, found, ids, {})  # nobody has measured the clocks of these sensors
+    grown = correlation.grow(list(found.groups.values()), joined, leanings)
+    reports.done(taken)
+    announce(kept, grown)
+
+
+BATCHES = Box("batch", lambda only: inbox.take(only=only), tell, inbox.failed)
+REPORTS = Box("report", lambda only: reports.take(only=only), tell_reports, reports.failed)
 
 
 def tell_traces(spans: list[Seen], *, of: TrainingRun | None = None) -> None:

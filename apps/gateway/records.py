@@ -77,6 +77,7 @@ class Heartbeat(Record, tag="heartbeat", gc=False):
     spool: dict[str, Any] = {}
     clock: dict[str, float | None] = {}
     version: str = ""
+    addresses: list[Any] = []
 
 
 class Gap(Record, tag="gap", gc=False):

@@ -5,10 +5,12 @@ goes on at once where anybody waits for a row that it holds: the stop itself, mo
 """
 
 import time
+from collections.abc import Sequence
 
 from apps.core.bulk import rows
 from apps.response.selectors import stop_is_under_way
 from apps.telemetry.inbox import Waiting
+from apps.telemetry.reports import WaitingReport
 
 MOST_SECONDS = 0.1
 SMALL_BYTES = 32 * 1024  # of bodies as sent: a lot that is done before one could ask
@@ -18,7 +20,7 @@ SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = A
 """
 
 
-def stand_by(lot: list[Waiting]) -> None:
+def stand_by(lot: Sequence[Waiting | WaitingReport]) -> None:
     """Returns when no stop is under way, somebody waits for this transaction, or `MOST_SECONDS` are over.
 
     A small lot does not ask.

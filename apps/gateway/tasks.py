@@ -15,7 +15,7 @@ from redis import RedisError
 from apps.core.locks import Lock, lead
 from apps.gateway import broker, ingest
 from apps.response.selectors import stop_is_under_way
-from apps.telemetry import calls, inbox
+from apps.telemetry import calls, inbox, reports
 
 log = logging.getLogger(__name__)
 LONGEST_SECONDS = 10.0  # a task that runs much longer would hold up the worker's shutdown
@@ -54,10 +54,14 @@ def _work_off_until(end: float) -> tuple[int, bool]:
             done += worked
             if worked:
                 continue
-            if not inbox.is_waiting():
+            if not _is_waiting():
                 return done, False
             time.sleep(PAUSE_SECONDS)
-    return done, inbox.is_waiting()
+    return done, _is_waiting()
+
+
+def _is_waiting() -> bool:
+    return inbox.is_waiting() or reports.is_waiting()
 
 
 def ask() -> None:

@@ -1,9 +1,10 @@
 """Flows as a sensor on the wire saw them: two ends and a time, and no process. Pure."""
 
-import ipaddress
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from apps.core.addresses import plain_address
 
 SLACK_S = 5.0  # between the sensor's clock and the server's, where nobody has measured it
 LARGEST_PORT = 65_535
@@ -13,7 +14,7 @@ class Flow(NamedTuple):
     """One flow, its ends written as telemetry writes them; either may be the host's."""
 
     host_id: int | None  # None: which host it was is not known
-    proto: str
+    proto: str  # empty: not told
     source: str
     target: str
     at: datetime  # the sensor's clock
@@ -47,15 +48,3 @@ def endpoint(address: Any, port: Any) -> str:
     if not written or isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= LARGEST_PORT:
         return ""
     return f"[{written}]:{port}" if ":" in written else f"{written}:{port}"
-
-
-def plain_address(address: Any) -> str:
-    """The address as the kernel writes it, an IPv4 one inside IPv6 as IPv4; empty where it is none."""
-    if not isinstance(address, str) or len(address) > 64:
-        return ""
-    try:
-        read = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    mapped = read.ipv4_mapped if isinstance(read, ipaddress.IPv6Address) else None
-    return str(mapped or read)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from apps.fleet.models import Episode, Host, HostAgent, Sandbox, TrainingRun
+from apps.fleet.models import AlertSource, Episode, Host, HostAgent, Sandbox, TrainingRun
 from apps.telemetry.choices import BatchState, KnownFrom
 
 # `db_index=False`: an index or constraint of the model begins with that column, or nobody asks by it.
@@ -33,6 +33,40 @@ class Batch(models.Model):
             models.Index(fields=["id"], condition=models.Q(state="pending"), name="telemetry_inbox"),
             models.Index(fields=["-id"], condition=models.Q(state="dead"), name="telemetry_dead_letters"),
         ]
+
+
+class Report(models.Model):
+    """One upload of an alert source, byte for byte: the evidence under the alerts of other products."""
+
+    source = models.ForeignKey(AlertSource, on_delete=models.PROTECT, related_name="reports", db_index=False)
+    body = models.BinaryField()  # as sent
+    encoding = models.CharField(max_length=8, default="identity")
+    digest = models.CharField(max_length=64)  # sha256 of body
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=BatchState, default=BatchState.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    told = models.JSONField(default=dict)  # what was in it: how many alerts, resolved, cut, not readable
+    error = models.CharField(max_length=400, blank=True)
+    worked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "digest"], name="telemetry_report_once")]
+        indexes = [
+            # Read by the drain: what waits, oldest first.
+            models.Index(fields=["id"], condition=models.Q(state="pending"), name="telemetry_reports_due"),
+            models.Index(fields=["-id"], condition=models.Q(state="dead"), name="telemetry_reports_dead"),
+        ]
+
+
+class NativeId(models.Model):
+    """What a source calls one of its alerts, hashed: told again in other bytes, it raises nothing again."""
+
+    source = models.ForeignKey(AlertSource, on_delete=models.PROTECT, related_name="+", db_index=False)
+    digest = models.BinaryField(max_length=16)
+    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="+", db_index=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "digest"], name="telemetry_native_id_once")]
 
 
 class Event(models.Model):
@@ -124,7 +158,12 @@ class Connection(models.Model):
                 condition=models.Q(closed_at=None),
                 name="telemetry_conn_open",
             ),
-            # Read by flow_owners: who was connected to that end.
+            # Read by flow_owners: whose a flow was, by both ends and by the far one.
+            models.Index(
+                fields=["local", "remote", "-opened_at"],
+                condition=~models.Q(remote=""),
+                name="telemetry_conn_by_ends",
+            ),
             models.Index(
                 fields=["remote", "-opened_at"],
                 condition=~models.Q(remote=""),

@@ -142,67 +142,128 @@ def recent_targets(
 SEEN_LATE_S = 6.0  # sensors look every two seconds, and for the owner three times
 NAT_WITHIN = timedelta(days=1)  # one end alone says nothing of connections that are older
 
-# The newest connections to that end alone: a peer of everybody must not be read from its beginning. Times of
-# a host are by its own clock; one that is more than five minutes off is not listened to at all.
-FLOW_OWNERS = """
-SELECT DISTINCT ON (s.place, exact, c.host_id, c.process_id)
-       s.place, c.local = s.local AS exact, c.id, c.host_id, c.process_id, c.run_id, c.opened_at
-  FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
+# Times of a host are by its own clock; one that is more than five minutes off is not listened to at all.
+_ASKED = """
+unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
        WITH ORDINALITY AS s(host_id, proto, local, remote, at, slack, place)
- CROSS JOIN LATERAL (
-       SELECT * FROM telemetry_connection
-        WHERE remote = s.remote AND remote <> '' AND opened_at <= s.at + interval '310 seconds'
-        ORDER BY opened_at DESC LIMIT 500) c
+"""
+_FITTING = """
+  JOIN telemetry_process p ON p.id = c.process_id
   LEFT JOIN fleet_hostagent g ON g.host_id = c.host_id AND g.state = 'active'
  CROSS JOIN LATERAL (SELECT make_interval(secs => COALESCE(g.clock_offset_ms, 0) / 1000) AS ahead,
                             make_interval(secs => s.slack) AS slack) k
- WHERE c.process_id IS NOT NULL AND c.proto = s.proto AND (s.host_id IS NULL OR c.host_id = s.host_id)
+ WHERE (s.proto = '' OR c.proto = s.proto) AND (s.host_id IS NULL OR c.host_id = s.host_id)
    AND c.opened_at - k.ahead <= s.at + k.slack + make_interval(secs => %s)
    AND (c.closed_at IS NULL OR c.closed_at - k.ahead >= s.at - k.slack)
- ORDER BY s.place, exact DESC, c.host_id, c.process_id, c.opened_at DESC
 """
+# Of each host the latest: a port is used again.
+BOTH_ENDS = """
+SELECT DISTINCT ON (s.place, c.host_id) s.place, c.id, c.host_id, c.process_id, COALESCE(p.run_id, c.run_id)
+  FROM {asked}
+ CROSS JOIN LATERAL (
+       SELECT * FROM telemetry_connection
+        WHERE local = s.local AND remote = s.remote AND remote <> ''
+          AND opened_at <= s.at + interval '310 seconds'
+        ORDER BY opened_at DESC LIMIT 100) c
+{fitting}
+ ORDER BY s.place, c.host_id, c.opened_at DESC
+"""
+# The newest connections to that end alone: a peer of everybody must not be read from its beginning.
+FAR_END = """
+SELECT DISTINCT ON (s.place, c.process_id) s.place, c.id, c.host_id, c.process_id,
+       COALESCE(p.run_id, c.run_id)
+  FROM {asked}
+ CROSS JOIN LATERAL (
+       SELECT * FROM telemetry_connection
+        WHERE remote = s.remote AND remote <> '' AND opened_at <= s.at + interval '310 seconds'
+          AND opened_at >= s.at - make_interval(secs => %s)
+        ORDER BY opened_at DESC LIMIT 200) c
+{fitting}
+ ORDER BY s.place, c.process_id, c.opened_at DESC
+"""
+Ask = tuple[int | None, str, str, str, datetime, float]  # the columns of _ASKED
 
 
 def flow_owners(flows: Sequence[Flow]) -> dict[int, FlowOwner]:
     """By place in `flows`: the connection that the flow was, with its process and run.
 
-    Both ends have to agree. Where only the far one does (something on the way has translated the addresses),
-    the owner is who was connected to it at that time, if nobody else was. What is ambiguous has no owner.
+    Both ends have to agree, and the end that began it goes before the other. Where only the far one does
+    (something on the way has translated the addresses), the owner is who was connected to it at that time,
+    if nobody else was. What is ambiguous has no owner.
     """
-    asked = [(place, flow, near, far) for place, flow in enumerate(flows) for near, far in _ways(flow)]
-    if not asked:
+    asks: dict[int, list[Ask]] = {
+        place: [
+            (flow.host_id, flow.proto, near, far, flow.at, flow.slack_s)
+            for near, far in ((flow.source, flow.target), (flow.target, flow.source))
+        ]
+        for place, flow in enumerate(flows)
+    }
+    both = _owners(BOTH_ENDS, [ask for pair in asks.values() for ask in pair], exact=True)
+    found = {place: owner for place, pair in asks.items() if (owner := _first(pair, both))}
+    # One end alone is asked once a second: a burst of alerts about one peer is one question.
+    left = {place: [_coarse(ask) for ask in pair] for place, pair in asks.items() if place not in found}
+    far = _owners(FAR_END, [ask for pair in left.values() for ask in pair], exact=False)
+    return found | {place: owner for place, pair in left.items() if (owner := _first(pair, far))}
+
+
+def _owners(sql: str, asks: Iterable[Ask], *, exact: bool) -> dict[Ask, FlowOwner]:
+    """Who it was for each of `asks`, where only one comes into question."""
+    wanted = list(dict.fromkeys(asks))
+    if not wanted:
         return {}
-    columns = [
-        [flow.host_id for _, flow, _, _ in asked],
-        [flow.proto for _, flow, _, _ in asked],
-        [near for _, _, near, _ in asked],
-        [far for _, _, _, far in asked],
-        [flow.at for _, flow, _, _ in asked],
-        [flow.slack_s for _, flow, _, _ in asked],
-    ]
-    found: dict[int, list[tuple[FlowOwner, datetime]]] = {}
-    for place, exact, pk, host, process, of, opened in rows(FLOW_OWNERS, [*columns, SEEN_LATE_S]):
-        found.setdefault(place - 1, []).append((FlowOwner(pk, host, process, of, bool(exact)), opened))
-    owners: dict[int, FlowOwner] = {}
-    for exact in (True, False):  # the end that began it goes before the other, and both before one alone
-        for way, (place, flow, _, _) in enumerate(asked):
-            owner = _owner([pair for pair in found.get(way, ()) if pair[0].exact is exact], flow)
-            if owner is not None:
-                owners.setdefault(place, owner)
-    return owners
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    bounds = [SEEN_LATE_S] if exact else [NAT_WITHIN.total_seconds(), SEEN_LATE_S]
+    found: dict[int, list[FlowOwner]] = {}
+    for place, pk, host, process, of in rows(sql.format(asked=_ASKED, fitting=_FITTING), [*columns, *bounds]):
+        found.setdefault(place - 1, []).append(FlowOwner(pk, host, process, of, exact))
+    return {wanted[place]: owners[0] for place, owners in found.items() if len(owners) == 1}
 
 
-def _ways(flow: Flow) -> list[tuple[str, str]]:
-    """Either end may be the near one."""
-    return [(flow.source, flow.target), (flow.target, flow.source)]
+def _first(pair: Sequence[Ask], found: Mapping[Ask, FlowOwner]) -> FlowOwner | None:
+    return next((found[ask] for ask in pair if ask in found), None)
 
 
-def _owner(candidates: list[tuple[FlowOwner, datetime]], flow: Flow) -> FlowOwner | None:
-    """Of those that agree in both ends the latest (a port is used again), of one host; else the only one."""
-    if not candidates:
-        return None
-    if candidates[0][0].exact:
-        alone = len({owner.host_id for owner, _ in candidates}) == 1
-        return max(candidates, key=lambda pair: pair[1])[0] if alone else None
-    near = [owner for owner, opened in candidates if opened >= flow.at - NAT_WITHIN]
-    return near[0] if len({owner.process_id for owner in near}) == 1 else None
+def _coarse(ask: Ask) -> Ask:
+    host, proto, _, far, at, slack = ask
+    return host, proto, "", far, at.replace(microsecond=0), slack + 1
+
+
+CLOSE_S = 5.0  # how far apart the clocks of a sensor and of a host may be where a pid tells who it was
+
+ALIVE = """
+SELECT s.place, p.id, p.run_id
+  FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) WITH ORDINALITY AS s(host_id, pid, at, place)
+ CROSS JOIN LATERAL (
+       SELECT id, run_id, ended_at FROM telemetry_process p
+        WHERE p.host_id = s.host_id AND p.pid = s.pid AND p.started_at <= s.at + make_interval(secs => %s)
+        ORDER BY p.started_at DESC LIMIT 1) p
+ WHERE p.ended_at IS NULL OR p.ended_at >= s.at - make_interval(secs => %s)
+"""
+
+
+def alive_at(wanted: Sequence[tuple[int, int, datetime]]) -> dict[int, tuple[int, int | None]]:
+    """By place in `wanted` (host, pid, time): id and run of the process that had that pid then."""
+    if not wanted:
+        return {}
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {place - 1: (pk, run) for place, pk, run in rows(ALIVE, [*columns, CLOSE_S, CLOSE_S])}
+
+
+CONTAINED = """
+SELECT s.place, min(p.run_id)
+  FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) WITH ORDINALITY AS s(host_id, container, at, place)
+ CROSS JOIN LATERAL (
+       SELECT run_id, cgroup FROM telemetry_process p
+        WHERE p.host_id = s.host_id AND p.started_at <= s.at + make_interval(secs => %s)
+        ORDER BY p.started_at DESC LIMIT 5000) p
+ WHERE p.run_id IS NOT NULL AND position(s.container IN p.cgroup) > 0
+ GROUP BY s.place HAVING count(DISTINCT p.run_id) = 1
+"""
+
+
+def runs_of_containers(wanted: Sequence[tuple[int, str, datetime]]) -> dict[int, int]:
+    """By place in `wanted` (host, id of a container, time): the run whose processes are in it."""
+    if not wanted:
+        return {}
+    columns = [list(column) for column in zip(*wanted, strict=True)]
+    return {place - 1: run for place, run in rows(CONTAINED, [*columns, CLOSE_S])}

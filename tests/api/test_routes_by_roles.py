@@ -26,7 +26,7 @@ NAMES = [f"{method} {path}" for method, path, _ in ALL]
 
 
 def status(script: Script, method: str, path: str) -> int:
-    for name in ("incident_id", "alert_id", "run_id", "host_id", "order_id", "token_id"):
+    for name in ("incident_id", "alert_id", "run_id", "host_id", "order_id", "token_id", "source_id"):
         path = path.replace(f"{{{name}}}", "987654321")
     return (script.get(path) if method == "GET" else script.post(path)).status_code
 

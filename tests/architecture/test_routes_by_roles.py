@@ -40,6 +40,9 @@ CONSOLE: dict[str, Right | None] = {
     "host_revoke": Right.ENROL,
     "host_drill": Right.VIEW,
     "host_drill_start": Right.DRILL,
+    "source_make": Right.ENROL,
+    "source_revoke": Right.ENROL,
+    "report_original": Right.VIEW,
     "orders": Right.VIEW,
     "order": Right.VIEW,
     "order_panel": Right.VIEW,
@@ -60,8 +63,9 @@ CONSOLE: dict[str, Right | None] = {
     "healthz": PUBLIC,
 }
 POSTS = {
-    "queue_act", "incident_act", "host_offer", "host_revoke", "audit_check", "settings_theme",
-    "settings_keys", "run_token_make", "run_token_revoke", "token_make", "token_revoke", "person_change",
+    "queue_act", "incident_act", "host_offer", "host_revoke", "source_make", "source_revoke", "audit_check",
+    "settings_theme", "settings_keys", "run_token_make", "run_token_revoke", "token_make", "token_revoke",
+    "person_change",
 }  # fmt: skip
 # Doors of the sign-in library that are open before anybody is known; all its others ask for a sign-in.
 ENTRANCE = {

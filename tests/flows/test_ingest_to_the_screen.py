@@ -1,5 +1,6 @@
 """A batch over HTTP to a real web process, worked off by a real worker, heard on a browser's socket."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from apps.telemetry.models import Batch
 from hostagent import protocol
 from tests.flows.worker import clean_broker, until, worker
 from tests.gateway.machine import Machine
+from tests.gateway.reporting import Sensor
+from tests.gateway.samples import SURICATA
 from tests.gateway.working import TUNNEL, alert, process, run_start
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.stack]
@@ -51,6 +54,21 @@ def test_incident_is_heard_without_asking(server: Any) -> None:
         heard = page.until("entries")["entries"]
     incident = Incident.objects.get(behaviour="reverse tunnel")
     assert ("incident.opened", incident.pk) in {(entry["kind"], entry["subject"][1]) for entry in heard}
+
+
+def test_incident_that_a_firewall_reports_is_heard_without_asking(server: Any) -> None:
+    from tests.live import Page, session_of
+
+    page = Page(server, session_of(User.objects.create(username="ana", role="viewer")))
+    page.subscribe("queue")
+    sensor = Sensor("suricata")
+    headers = {"Authorization": f"Bearer {sensor.text}", "Content-Type": "application/json"}
+    with worker():
+        body = json.dumps(SURICATA).encode()
+        assert server.request("POST", "/v1/alerts/suricata", body=body, headers=headers)[0] == 200
+        heard = page.until("entries")["entries"]
+    opened = ("incident.opened", Incident.objects.get().pk)
+    assert opened in {(entry["kind"], entry["subject"][1]) for entry in heard}
 
 
 def test_batches_wait_while_there_is_no_worker_and_none_is_lost(server: Any) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from django.urls import reverse
 from ninja import Query, Router, Schema
 
 from apps.accounts.roles import Right
@@ -13,7 +14,7 @@ from apps.console.api.problems import ERRORS
 from apps.console.api.shapes import PAGE, Before, HostRef, Id, RunRef, Size, next_of
 from apps.detection.models import Alert
 from apps.incidents.selectors import alerts
-from apps.telemetry.models import Process, ToolCall
+from apps.telemetry.models import Process, Report, ToolCall
 
 router = Router(tags=["alerts"], auth=Bearer(Right.VIEW))
 Filter = Annotated[int | None, Query(ge=1, lt=2**63)]
@@ -86,8 +87,26 @@ class AttributionShape(Schema):
         return cls(tool_call=call, **{name: getattr(row, name) for name in names})
 
 
+class ReportShape(Schema):
+    """What an alert source sent, by the hash of its bytes; a signed-in person gets them at `original`."""
+
+    id: int
+    source: str
+    format: str
+    sha256: str
+    original: str
+
+    @classmethod
+    def of(cls, row: Report | None) -> "ReportShape | None":
+        if row is None:
+            return None
+        where = reverse("report_original", args=[row.pk])
+        source = row.source
+        return cls(id=row.pk, source=source.name, format=source.format, sha256=row.digest, original=where)
+
+
 class AlertShape(Schema):
-    """An alert. `attribution` is null while nobody has looked."""
+    """An alert. `attribution` is null while nobody has looked, `report` where a host told of it."""
 
     id: int
     rule: str
@@ -99,6 +118,7 @@ class AlertShape(Schema):
     run: RunRef | None
     process: ProcessShape | None
     attribution: AttributionShape | None
+    report: ReportShape | None
     drill: bool
     occurred_at: datetime
     received_at: datetime
@@ -117,6 +137,7 @@ class AlertShape(Schema):
             run=RunRef.of(row.run),
             process=ProcessShape.of(row.process),
             attribution=AttributionShape.of(alerts.current(row)),
+            report=ReportShape.of(row.report),
             **plain,
             **times,
         )

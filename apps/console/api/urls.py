@@ -18,6 +18,7 @@ from apps.console.api import (
     orders,
     problems,
     runs,
+    sources,
     trace_tokens,
     triage,
 )
@@ -62,6 +63,7 @@ api.add_router("/runs", runs.router)
 api.add_router("/runs", trace_tokens.router)
 api.add_router("/hosts", hosts.router)
 api.add_router("/hosts", drills.router)
+api.add_router("/sources", sources.router)
 api.add_router("/orders", orders.router)
 api.add_router("/audit", audit.router)
 

@@ -11,6 +11,7 @@ from apps.console.access import Signed, host_or_404, page
 from apps.console.context import feed_cursor
 from apps.console.panels import fleet as panels
 from apps.console.panels.drill import drill_panel
+from apps.console.panels.sources import sources
 from apps.fleet import invitation, services
 from apps.fleet.choices import AgentState
 from apps.fleet.models import EnrolmentToken, Host
@@ -82,6 +83,7 @@ def _page(request: Signed, host: Host | None) -> HttpResponse:
         "offers_open": unused.count(),
         **panels.cells(wanted, host.pk if host else None),
         **panels.attention(wanted),
+        **sources(),
         **({**panels.one(host), **drill_panel(host)} if host else {}),
     }
     return render(request, "console/hosts/page.html", context)

@@ -17,7 +17,7 @@ from apps.fleet.choices import AgentState
 from apps.fleet.health import limits
 from apps.fleet.models import HostAgent
 from apps.telemetry.choices import BatchState
-from apps.telemetry.models import Batch
+from apps.telemetry.models import Batch, Report
 
 Part = dict[str, Any]
 NEEDED = ("database", "migrations", "feed")  # a kill needs these, and neither broker nor workers
@@ -75,7 +75,10 @@ def _inbox() -> Part:
     oldest = waiting.values_list("received_at", flat=True).first()
     age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
     number = len(waiting.values_list("pk")[:BACKLOG_LIMIT])
-    dead = len(Batch.objects.filter(state=BatchState.DEAD).values_list("pk")[:BACKLOG_LIMIT])
+    dead = sum(
+        len(rows.filter(state=BatchState.DEAD).values_list("pk")[:BACKLOG_LIMIT])
+        for rows in (Batch.objects, Report.objects)
+    )
     return {"ok": age < 30, "waiting": number, "oldest_seconds": round(age, 1), "dead": dead}
 
 

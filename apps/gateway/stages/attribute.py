@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from apps.attribution.selectors import Subject
+import msgspec
+
+from apps.attribution.selectors.cases import Subject
 from apps.attribution.services import Attributed, News, attribute, attribute_again
 from apps.detection.services import AlertKey, AlertRow
 from apps.gateway.stages.detect import Found
 from apps.gateway.stages.store import Kept
 from apps.incidents.correlation import Leaning, Leanings
+from apps.telemetry.flows import Flow, read_flow
 
 LATE = timedelta(seconds=10)
+FLOW = '"flow"'  # in the text of an alert's detail
 
 
 def attribute_lot(
@@ -42,15 +46,16 @@ def news_of(kept: Kept) -> News:
 
 def _new(found: Found, ids: dict[AlertKey, int]) -> Iterator[tuple[AlertRow, int]]:
     for row in found.rows:
-        pk = ids.get((row.batch_id, row.position, row.rule_id))
+        pk = ids.get(row.key)
         if pk is not None:
             yield row, pk
 
 
 def _subjects(found: Found, ids: dict[AlertKey, int], errors: dict[int, float | None]) -> Iterator[Subject]:
     for row, pk in _new(found, ids):
-        call = found.calls.get((row.batch_id, row.position, row.rule_id))
-        if row.run_id is None and row.process_id is None and call is None:
+        call = found.calls.get(row.key)
+        flow = _flow(row)
+        if row.run_id is None and row.process_id is None and call is None and flow is None:
             continue
         yield Subject(
             alert_id=pk,
@@ -60,7 +65,16 @@ def _subjects(found: Found, ids: dict[AlertKey, int], errors: dict[int, float | 
             occurred_at=row.occurred_at,
             clock_error_ms=errors.get(row.host_id),
             own_call=call,
+            flow=flow,
         )
+
+
+def _flow(row: AlertRow) -> Flow | None:
+    """What a sensor on the wire saw of it."""
+    if FLOW not in row.detail:
+        return None
+    told = msgspec.json.decode(row.detail)
+    return read_flow(told.get("flow"), host_id=None, at=row.occurred_at) if isinstance(told, dict) else None
 
 
 def leaning(one: Attributed, *, because: str = "") -> Leaning:

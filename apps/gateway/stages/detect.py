@@ -64,10 +64,21 @@ class Found:
     calls: dict[AlertKey, int]  # the tool call whose text raised it, by alert key
     techniques: dict[int, str]  # by rule
 
+    def add(self, row: AlertRow, rule: KnownRule, place: str) -> None:
+        """One alert-to-be more, in its group."""
+        self.rows.append(row)
+        self.techniques[rule.id] = rule.technique
+        key = row.correlation_key
+        if key not in self.groups:
+            self.groups[key] = Group(key, rule.behaviour, place, row.run_id, row.drill)
+        self.groups[key].add(
+            level=row.level, host_id=row.host_id, at=row.occurred_at, technique=rule.technique
+        )
+
     def keep_only(self, new: Container[AlertKey]) -> None:
         """Alerts that were there before are not counted a second time."""
         before = len(self.rows)
-        self.rows = [row for row in self.rows if (row.batch_id, row.position, row.rule_id) in new]
+        self.rows = [row for row in self.rows if row.key in new]
         if len(self.rows) == before:
             return
         for group in self.groups.values():
@@ -116,14 +127,9 @@ def gather(findings: Iterable[Finding], rules: dict[str, KnownRule]) -> Found:
             drill=drill,
             detail=json_text(finding.detail),
         )
-        found.rows.append(row)
-        found.techniques[rule.id] = rule.technique
+        found.add(row, rule, f"in run {run.name}" if run else f"on host {batch.host_name}")
         if finding.call_id is not None:
-            found.calls[row.batch_id, row.position, row.rule_id] = finding.call_id
-        if key not in found.groups:
-            place = f"in run {run.name}" if run else f"on host {batch.host_name}"
-            found.groups[key] = Group(key, rule.behaviour, place, run_id, drill)
-        found.groups[key].add(level=level, host_id=batch.host_id, at=at, technique=rule.technique)
+            found.calls[row.key] = finding.call_id
     return found
 
 

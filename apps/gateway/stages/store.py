@@ -125,4 +125,5 @@ def _beat(item: Item) -> heartbeats.Beat:
         offset_ms=None if offset is None else -offset,  # the agent says server minus host
         error_ms=record.clock.get("error_ms"),
         version=record.version,
+        addresses=record.addresses,
     )

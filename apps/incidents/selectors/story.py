@@ -12,11 +12,11 @@ from apps.detection.models import Alert
 from apps.fleet.models import Episode
 from apps.incidents.models import Annotation, Incident, StatusChange
 from apps.incidents.selectors import alerts
-from apps.telemetry.models import Batch, ToolCall
+from apps.telemetry.models import Batch, Report, ToolCall
 
 MANY = 200
 SEEN_BEFORE = 5
-KEPT = 20  # batches listed as evidence
+KEPT = 20  # uploads listed as evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Kept:
     size: int
     digest: str
     ref: str
+    report: int | None = None  # whose original bytes can be fetched
 
 
 def history(incident: Incident) -> list[StatusChange]:
@@ -85,8 +86,12 @@ def episodes(rows: list[Alert]) -> list[tuple[Episode, int, int]]:
 
 
 def kept(rows: list[Alert]) -> list[Kept]:
-    """The signed uploads that these alerts came in."""
-    ids = list(dict.fromkeys(row.batch_id for row in rows))[:KEPT]
+    """The uploads that these alerts came in: signed by hosts, or sent by alert sources."""
+    return sorted([*_batches(rows), *_reports(rows)], key=lambda kept: kept.at)
+
+
+def _batches(rows: list[Alert]) -> list[Kept]:
+    ids = list(dict.fromkeys(row.batch_id for row in rows if row.batch_id is not None))[:KEPT]
     found = Batch.objects.filter(pk__in=ids).annotate(size=Length("body")).select_related("agent__host")
     return [
         Kept(
@@ -97,7 +102,27 @@ def kept(rows: list[Alert]) -> list[Kept]:
             digest=row.digest,
             ref=f"batch {row.pk}",
         )
-        for row in found.defer("body").order_by("received_at")
+        for row in found.defer("body")
+    ]
+
+
+def _reports(rows: list[Alert]) -> list[Kept]:
+    rules: dict[int, str] = {}
+    for row in rows:
+        if row.report_id is not None and isinstance(row.detail, dict):
+            rules.setdefault(row.report_id, str(row.detail.get("sensor_rule", "")))
+    found = Report.objects.filter(pk__in=list(rules)[:KEPT]).annotate(size=Length("body"))
+    return [
+        Kept(
+            at=row.received_at,
+            title=f"{row.source.format} rule {rules[row.pk]}, as it was sent",
+            source=row.source.name,
+            size=row.size,
+            digest=row.digest,
+            ref=f"report {row.pk}",
+            report=row.pk,
+        )
+        for row in found.select_related("source").defer("body")
     ]
 
 

@@ -1,4 +1,4 @@
-"""Flows that a sensor on the wire reports are looked up by their far end."""
+"""Flows that a sensor on the wire reports are looked up by both ends, and by the far one."""
 
 from django.db import migrations, models
 
@@ -10,6 +10,14 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddIndex(
+            model_name="connection",
+            index=models.Index(
+                condition=models.Q(("remote", ""), _negated=True),
+                fields=["local", "remote", "-opened_at"],
+                name="telemetry_conn_by_ends",
+            ),
+        ),
         migrations.AddIndex(
             model_name="connection",
             index=models.Index(

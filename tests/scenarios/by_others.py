@@ -1,4 +1,4 @@
-"""Eight in which it was not the agent, each while a tool call of its run is open."""
+"""Nine in which it was not the agent, each while a tool call of its run is open."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from hostagent import cgroups
 from tests.flows.training_host import until
 from tests.live import free_port
-from tests.scenarios.stage import Loop, Stage, Truth
+from tests.scenarios.stage import FIRST_PORT, Loop, Stage, Truth
 
 OPEN_S = 6.0  # for so long the tool call is open that somebody could take for it
 SSHD = """\
@@ -145,6 +145,15 @@ def same_words(stage: Stage, loop: Loop, name: str) -> Truth:
     return Truth(False, origins=("operator",))
 
 
+def elsewhere(stage: Stage, loop: Loop, name: str) -> Truth:
+    """A firewall saw a connection that no host under watch has; only the time is the same."""
+    innocent(loop)
+    stage.names[FIRST_PORT + len(stage.names)] = name
+    near = free_port()
+    stage.firewall(near, "198.51.100.7:443")
+    return Truth(False, origins=("unknown",), port=near)
+
+
 def sent_span(stage: Stage, loop: Loop, *, start: float, end: float) -> None:
     """A span by the trace door, as a framework's own exporter sends it."""
     from apps.accounts.services import make_token
@@ -170,4 +179,4 @@ def sent_span(stage: Stage, loop: Loop, *, start: float, end: float) -> None:
     assert status == 200
 
 
-ALL = (operator, operator_inside, cron, package, tenant, late_clock, console, same_words)
+ALL = (operator, operator_inside, cron, package, tenant, late_clock, console, same_words, elsewhere)

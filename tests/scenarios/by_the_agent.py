@@ -1,10 +1,18 @@
-"""Twelve ways in which a tool call leads to an alert. None carries a trace context unless it says so."""
+"""Thirteen ways in which a tool call leads to an alert. None carries a trace context unless it says so."""
 
 import base64
+import sys
 import time
 
-from tests.scenarios.stage import Loop, Stage, Truth
+from tests.flows.training_host import until
+from tests.scenarios.stage import FIRST_PORT, Loop, Stage, Truth
 
+FETCH = """\
+import socket, time
+far = socket.create_connection(("127.0.0.1", {port}))
+open("near", "w").write(str(far.getsockname()[1]))
+time.sleep(20)
+"""
 CLEAN = "env -i PATH=/usr/bin:/bin"  # neither the run's marker nor a trace context is left
 
 
@@ -74,7 +82,19 @@ def untold(stage: Stage, loop: Loop, name: str) -> Truth:
     return Truth(True, alone.call(stage.tunnel(name), told=False))
 
 
+def sockets(stage: Stage, loop: Loop, name: str) -> Truth:
+    """Code that opens a socket; no argument says where to. A firewall alone has seen it."""
+    code = FETCH.format(port=stage.port)
+    loop.call(f"cat > fetch.py <<'EOF'\n{code}EOF", episode=name, wait=True)
+    span = loop.call(f"{CLEAN} {sys.executable} fetch.py", episode=name)
+    told = loop.folder / "near"
+    near = int(until(lambda: told.exists() and told.read_text(), what="the code is connected"))
+    stage.names[FIRST_PORT + len(stage.names)] = name
+    stage.firewall(near, f"127.0.0.1:{stage.port}")
+    return Truth(True, span, port=near)
+
+
 ALL = (
-    direct, background, double_fork, new_session, at_job, script, renamed, encoded, namespace, afterwards,
+    sockets, direct, background, double_fork, new_session, at_job, script, renamed, encoded, namespace, afterwards,
     at_once, untold,
 )  # fmt: skip

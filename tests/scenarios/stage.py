@@ -11,11 +11,14 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from apps.attribution.models import Attribution
+from apps.audit.services import SYSTEM
 from apps.fleet.models import TrainingRun
+from apps.fleet.sources import make_source
 from tests.flows.training_host import TrainingHost, until
 from tests.live import Web
 
@@ -30,6 +33,7 @@ class Truth:
     agent: bool
     span: str = ""
     origins: tuple[str, ...] = ()  # also right, where it was not the agent; empty: any but the model
+    port: int = 0  # of an alert from the wire: the near end's, by which it is found
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Stage:
     programs: list[subprocess.Popen[bytes]] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     undo: list[Callable[[], None]] = field(default_factory=list)
+    sensor: str = ""  # the token of the firewall
 
     @classmethod
     def built(cls, host: TrainingHost, server: Web, folder: Path) -> "Stage":
@@ -117,6 +122,27 @@ class Stage:
         self.names[number] = name
         options = "-F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes"
         return f"{program} -N {options} -R {number}:127.0.0.1:1 -p {self.port} eve@127.0.0.1"
+
+    def firewall(self, near: int, far: str) -> None:
+        """A firewall reports a connection: addresses, ports and a time, as Suricata writes them."""
+        if not self.sensor:
+            self.sensor = make_source(name="edge firewall", form="suricata", by=SYSTEM)[1]
+        address, _, port = far.rpartition(":")
+        line = {
+            "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+0000"),
+            "event_type": "alert",
+            "flow_id": near,
+            "proto": "TCP",
+            "src_ip": "127.0.0.1",
+            "src_port": near,
+            "dest_ip": address,
+            "dest_port": int(port),
+            "alert": {"signature_id": 9_000_001, "signature": "Outbound connection", "severity": 1},
+        }
+        headers = {"Authorization": f"Bearer {self.sensor}", "Content-Type": "application/json"}
+        body = json.dumps(line).encode()
+        status, answer = self.server.request("POST", "/v1/alerts/suricata", body=body, headers=headers)
+        assert status == 200, answer
 
     def start(self, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
         """A program of the host, outside of every run."""
@@ -173,12 +199,14 @@ class Outcome:
 
 def outcome(stage: Stage, number: int, truth: Truth) -> Outcome | None:
     """Of the strongest alert about that scenario's process, as it stands now; None while there is none."""
-    found = Attribution.objects.filter(
-        superseded_at=None,
-        alert__host=stage.host.host,
-        alert__process__argv__contains=[f"{number}:127.0.0.1:1"],
-    ).select_related("alert__rule", "tool_call")
-    rows = [row for row in found if row.alert.rule.behaviour == "reverse tunnel"]
+    current = Attribution.objects.filter(superseded_at=None).select_related("alert__rule", "tool_call")
+    if truth.port:
+        rows = list(current.filter(alert__detail__flow__src_port=truth.port))
+    else:
+        found = current.filter(
+            alert__host=stage.host.host, alert__process__argv__contains=[f"{number}:127.0.0.1:1"]
+        )
+        rows = [row for row in found if row.alert.rule.behaviour == "reverse tunnel"]
     if not rows:
         return None
     row = max(rows, key=lambda row: row.strength)

@@ -1,4 +1,4 @@
-"""Twenty scenarios with real processes, a real host agent and a real worker: who did it."""
+"""Scenarios with real processes, a real host agent and a real worker: who did it."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ pytestmark = [
         not all(map(shutil.which, ("sshd", "cron", "atd"))), reason="needs openssh-server, cron and at"
     ),
 ]
-LEAST_RIGHT = 19
+MOST_WRONG = 1
 
 
 @pytest.fixture
@@ -38,5 +38,5 @@ def test_the_agent_is_named_where_it_did_it_and_nobody_else_is_blamed_for_it(sta
         f"{one.right!s:5} {one.name}: {one.origin} {one.strength} {one.matchers}" for one in found
     )
     assert len(found) == len(SCENARIOS), told
-    assert sum(one.right for one in found) >= LEAST_RIGHT, told
+    assert sum(not one.right for one in found) <= MOST_WRONG, told
     assert [one.name for one in found if not one.truth.agent and one.origin == "model"] == [], told

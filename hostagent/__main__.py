@@ -8,12 +8,14 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 
 from hostagent import __version__, linux
 from hostagent.client import RefusedError
 from hostagent.config import ENV_STATE, NotEnrolledError, state_at
 
 ENV_ENROL = "SENTINEL_ENROL_TOKEN"
+MOST_CONTRACT = 8_000
 ALLOW_DRILLS = "let people start a drill on this host from the server; without it they are refused"
 
 
@@ -77,7 +79,7 @@ def launch(options: argparse.Namespace) -> int:
         drill=options.drill,
         trace_file=options.trace_file,
         user=options.user,
-        contract=json.loads(options.contract),
+        contract=contract_of(options.contract),
         gpus=options.gpu,
         native_ids=dict(pair.partition("=")[::2] for pair in options.native_id),
     )
@@ -88,6 +90,17 @@ def launch(options: argparse.Namespace) -> int:
     # A run mostly ends because it was stopped: taking the interpreter down would cost as much processor as
     # the whole proof that is under way beside it, and nothing here is left to be written.
     os._exit(code)
+
+
+def contract_of(given: str) -> dict[str, object]:
+    """JSON as it is; of a file its text, which the server reads: a host has no YAML."""
+    if given.lstrip().startswith("{"):
+        found: dict[str, object] = json.loads(given)
+        return found
+    text = Path(given).read_text(encoding="utf-8")
+    if len(text) > MOST_CONTRACT:
+        raise ValueError(f"{given}: a contract has at most {MOST_CONTRACT:,} characters")
+    return {"yaml": text}
 
 
 def drill(options: argparse.Namespace) -> int:
@@ -139,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--drill", action="store_true")
     made.add_argument("--user", default="", help="run as this user, who then cannot touch the agent's state")
     made.add_argument("--trace-file", help="the framework's own OTLP-JSON-lines file")
-    made.add_argument("--contract", default="{}", help="JSON: what the run is allowed to do")
+    made.add_argument("--contract", default="{}", help="what the run may do: a YAML file, or JSON")
     made.add_argument("--gpu", action="append", default=[], help="UUID of a GPU granted to the run")
     made.add_argument("--native-id", action="append", default=[], metavar="KEY=VALUE")
     made.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")

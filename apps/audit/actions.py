@@ -13,6 +13,7 @@ ACTIONS: dict[str, str] = {
     "host.cloned": "a second key appeared for a known host",
     "host.revoked": "revoked a host agent",
     "run.started": "a training run started",
+    "contract.set": "set what a training run may do",
     "run.ended": "a training run ended",
     "incident.opened": "opened an incident",
     "incident.taken": "took an incident",

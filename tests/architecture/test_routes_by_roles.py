@@ -28,6 +28,11 @@ CONSOLE: dict[str, Right | None] = {
     "run": Right.VIEW,
     "run_panel": Right.VIEW,
     "run_figure": Right.VIEW,
+    "run_gpus": Right.VIEW,
+    "run_calls": Right.VIEW,
+    "run_contract": Right.CONTRACT,
+    "fact": Right.VIEW,
+    "fact_original": Right.VIEW,
     "contain": Right.CONTAIN,
     "hosts": Right.VIEW,
     "host": Right.VIEW,
@@ -92,7 +97,14 @@ def addresses(db) -> dict[str, str]:
         it.run, action="PAUSE", by=person("ana"), reason="to look", typed_name="", idempotency_key="0" * 16,
         parameters_digest=preview(it.run).digest,
     )  # fmt: skip
-    rows = {"incident": it.incident, "run": it.run, "contain": it.run, "host": it.host, "order": order}
+    rows = {
+        "fact": it.process,
+        "incident": it.incident,
+        "run": it.run,
+        "contain": it.run,
+        "host": it.host,
+        "order": order,
+    }
     found = {}
     for name, pattern in of_console().items():
         wanted = pattern.pattern.converters
@@ -104,6 +116,8 @@ def addresses(db) -> dict[str, str]:
             kwargs["name"] = PARTS[name]
         if "act" in wanted:
             kwargs["act"] = "take"
+        if "kind" in wanted:
+            kwargs["kind"] = "process"
         found[name] = reverse(name, kwargs=kwargs)
     return found
 

@@ -255,7 +255,7 @@ def test_the_run_has_its_own_lanes():
     it = story()
     figure = run_chart.figure(it.run, window="run")
     accepted(figure)
-    assert names(figure) == ["Tool calls", "Alerts", "GPU by process"]
+    assert names(figure) == ["Tool calls", "Alerts"]
 
 
 def test_a_weak_tie_to_a_call_is_not_drawn_as_the_models_doing():

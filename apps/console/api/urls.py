@@ -8,7 +8,19 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from apps.console.api import alerts, audit, drills, hosts, incidents, me, orders, problems, runs, triage
+from apps.console.api import (
+    alerts,
+    audit,
+    contracts,
+    drills,
+    hosts,
+    incidents,
+    me,
+    orders,
+    problems,
+    runs,
+    triage,
+)
 from apps.console.api.shapes import MEDIA_TYPE
 
 DESCRIPTION = """What the browser does, a script can do. Every request carries a token of a person's own
@@ -47,6 +59,7 @@ api.add_router("/incidents", incidents.router)
 api.add_router("/incidents", triage.router)
 api.add_router("", alerts.router)
 api.add_router("/runs", runs.router)
+api.add_router("/runs", contracts.router)
 api.add_router("/hosts", hosts.router)
 api.add_router("/hosts", drills.router)
 api.add_router("/orders", orders.router)

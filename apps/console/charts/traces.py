@@ -42,6 +42,7 @@ def _bars(strip: Strip, window: Window) -> list[Trace]:
                 "text": [f"{KNOT}{bar.text}" if bar.knot else bar.text for bar, _ in mine],
                 "hovertext": [bar.hover or bar.text for bar, _ in mine],
                 "hoverinfo": "text",
+                "customdata": [bar.ref for bar, _ in mine],
                 "textangle": 0,
                 "insidetextanchor": "start",
                 "constraintext": "none",
@@ -126,6 +127,7 @@ def _marks(strip: Strip) -> list[Trace]:
             "textfont": {"color": [mark.colour for mark in marks]},
             "hovertext": [f"{mark.text}<br>{mark.hover}" if mark.hover else mark.text for mark in marks],
             "hoverinfo": "text",
+            "customdata": [mark.ref for mark in marks],
             "cliponaxis": False,
             "marker": {
                 "size": 11,

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePosixPath
+
+from django.db.models import Q
 
 from apps.core.text import visible
 from apps.detection.models import Alert
@@ -10,6 +13,7 @@ from apps.fleet.contract import Contract
 from apps.telemetry.models import GpuSample
 
 SHOWN = 80
+ABOUT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +88,12 @@ def _called(row: Alert) -> str:
 
 
 def _holders(rows: list[Alert]) -> set[int]:
-    """Processes of these alerts that a driver saw on a GPU."""
-    named = {
-        (row.host_id, row.process.pid, row.process.start_ticks): row.process_id for row in rows if row.process
-    }
-    if not named:
-        return set()
-    first = min(row.process.started_at for row in rows if row.process)
-    samples = GpuSample.objects.filter(
-        host__in={host for host, _, _ in named}, pid__in={pid for _, pid, _ in named}, occurred_at__gte=first
-    )
-    found = samples.order_by().values_list("host", "pid", "start_ticks").distinct()
-    return {pk for key in found if (pk := named.get(key))}
+    """Processes of these alerts that a driver saw on a GPU about that time: samples have no end."""
+    mine = [(row, row.process) for row in rows if row.process]
+    near = Q(pk__in=[])
+    for row, it in mine:
+        about = (row.occurred_at - ABOUT, row.occurred_at + ABOUT)
+        near |= Q(host=it.host_id, pid=it.pid, start_ticks=it.start_ticks, occurred_at__range=about)
+    found = GpuSample.objects.filter(near).order_by().values_list("host", "pid", "start_ticks").distinct()
+    seen = set(found) if mine else set()
+    return {it.pk for _, it in mine if (it.host_id, it.pid, it.start_ticks) in seen}

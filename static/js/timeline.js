@@ -52,7 +52,7 @@ function frame(own) {
     paper_bgcolor: ink("surface-pane"), plot_bgcolor: ink("surface-pane"),
     font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: ink("chart-axis") },
     hoverlabel: { bgcolor: ink("surface-overlay"), bordercolor: ink("line-2"), font: { color: ink("text-1"), size: 11 }, align: "left" },
-    margin: MARGIN, hovermode: "closest", showlegend: false, dragmode: FINGER.matches ? false : "pan", barcornerradius: 1.5,
+    margin: MARGIN, hovermode: "closest", showlegend: false, dragmode: FINGER.matches ? false : "pan", barcornerradius: own.barcornerradius ?? 1.5,
     shapes: [...rules(own), ...(own.shapes ?? [])],
   };
   const fine = [{ dtickrange: [null, 1000], value: "%H:%M:%S.%L" }, { dtickrange: [1000, 86400000], value: "%H:%M:%S" }, { dtickrange: [86400000, null], value: "%d %b" }];

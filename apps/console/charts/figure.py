@@ -66,7 +66,15 @@ def _link(link: Link, strips: list[Strip], total: int) -> dict[str, Any]:
     last = next((strip for strip in strips if strip.lane.name == "Alerts"), strips[-1])
     low = 1 - (last.top + last.height / 2) / total
     line = _line((link.start, 1 - first / total), (link.end, low), "$origin-model")
-    return line if link.strong else line | {"line": {"color": "$origin-model", "width": 1, "dash": "dot"}}
+    return (
+        line
+        if link.strong
+        else line
+        | {
+            "line": {"color": "$origin-model", "width": 1, "dash": "dot"},
+            "layer": "below",  # words in bars stay legible
+        }
+    )
 
 
 def _line(start: tuple[datetime, float], end: tuple[datetime, float], colour: str) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
-from django.db.models import Avg, QuerySet
+from django.db.models import Avg, Count, QuerySet
 
 from apps.console.charts.counted import bin_width, binned
 from apps.console.charts.labels import command
@@ -20,6 +21,7 @@ MOST = 20_000  # rows: parts of the window, processes and GPUs
 SHOWN = 6  # processes of the run, and others, that are drawn by themselves
 GIB = 2**30
 NAMED = 40
+FULL = 100.5  # per cent of one GPU
 
 
 @dataclass(slots=True)
@@ -58,22 +60,44 @@ def _held(
     means = (
         rows.annotate(bin=binned("occurred_at", window, width))
         .order_by("bin")
-        .values_list("bin", "run_id", "pid", "start_ticks", "gpu_uuid")
-        .annotate(share=Avg("sm_percent"), memory=Avg("memory_bytes"))
+        .values_list("bin", "gpu_uuid", "run_id", "pid", "start_ticks")
+        .annotate(share=Avg("sm_percent"), memory=Avg("memory_bytes"), n=Count("pk"))
     )[:MOST]
     found: dict[tuple[int, int], Holder] = {}
     gpus: set[str] = set()
-    for moment, run_id, pid, ticks, gpu, share, memory in means:
-        holder = found.setdefault((pid, ticks), Holder(f"pid {pid}", run_id == run.pk))
-        if share is not None:  # a driver that does not tell is no idle GPU
-            holder.share[moment] += share
-        holder.memory[moment] += memory or 0.0
+    for (moment, gpu), group in _by_gpu(means).items():
         gpus.add(gpu)
+        over = sum(share or 0.0 for *_, share, _, _ in group) > FULL
+        read = sum(n for *_, n in group)
+        for run_id, pid, ticks, share, memory, n in group:
+            holder = found.setdefault((pid, ticks), Holder(f"pid {pid}", run_id == run.pk))
+            part = n / read if over else 1.0  # one after the other in this part, not both at once
+            if share is not None:  # a driver that does not tell is no idle GPU
+                holder.share[moment] += share * part
+            holder.memory[moment] += (memory or 0.0) * part
     _named(rows, found)
     holders = sorted(found.values(), key=lambda holder: -holder.weight)
     for holder in holders:
         holder.share = {moment: share / len(gpus) for moment, share in holder.share.items()}
     return len(gpus), [*_largest(holders, own=True), *_largest(holders, own=False)]
+
+
+def _by_gpu(means: Iterable[tuple[Any, ...]]) -> dict[tuple[datetime, str], list[tuple[Any, ...]]]:
+    groups: dict[tuple[datetime, str], list[tuple[Any, ...]]] = defaultdict(list)
+    for moment, gpu, *rest in means:
+        groups[moment, gpu].append(tuple(rest))
+    return groups
+
+
+def holders(rows: QuerySet[GpuSample]) -> dict[bool, str]:
+    """Who held a GPU in these samples, in a few words: processes of a run, and others."""
+    pids = rows.order_by().values_list("host", "pid", "start_ticks", "run_id").distinct()[: 4 * SHOWN]
+    found: dict[bool, dict[tuple[int, int], str]] = {True: {}, False: {}}
+    for host, pid, ticks, run_id in pids:
+        row = Process.objects.filter(host=host, pid=pid, start_ticks=ticks).first()
+        name = PurePosixPath(row.exe or str(next(iter(row.argv), ""))).name if row else ""
+        found[run_id is not None][pid, ticks] = f"{visible(name, limit=NAMED)} {pid}".strip()
+    return {known: ", ".join(list(names.values())[:SHOWN]) for known, names in found.items() if names}
 
 
 def _named(rows: QuerySet[GpuSample], found: dict[tuple[int, int], Holder]) -> None:
@@ -115,10 +139,7 @@ def _bars(holder: Holder, name: str, axis: str, width: timedelta) -> dict[str, A
         "hovertext": [f"{holder.name}, {whose}: {_said(name, value)}" for value in points.values()],
         "hoverinfo": "text",
         "customdata": [holder.ref] * len(points),
-        "marker": {
-            "color": "$chart-train" if holder.own else "$chart-foreign",
-            "line": {"color": "$surface-pane", "width": 0.5},
-        },
+        "marker": {"color": "$chart-train" if holder.own else "$chart-foreign", "line": {"width": 0}},
     }
 
 
@@ -157,29 +178,43 @@ def _layout(window: Window, gpus: int, holders: list[Holder]) -> dict[str, Any]:
             sums[moment] += memory / GIB
     top = max(sums.values(), default=0.0) * 1.1 or 1.0
     seen = f"of {gpus} GPU{'' if gpus == 1 else 's'}"
+    half = float(f"{top / 2:.2g}")
     return {
         "height": 268,
         "barmode": "stack",
         "bargap": 0,
+        "barcornerradius": 0,
         "xaxis": {"type": "date", "range": [stamp(window.start), stamp(window.end)]},
-        "yaxis": _axis([0.42, 1], f"SM use<br>{seen}", [0, 108], [25, 50, 75, 100], " %"),
-        "yaxis2": _axis([0, 0.4], "Memory<br>GiB in use", [0, top], [round(top / 2.2), round(top / 1.1)], ""),
+        "yaxis": _axis([0.42, 1], f"SM use<br>{seen}", [0, 112], [50, 100]),
+        "yaxis2": _axis([0, 0.38], "Memory<br>in use", [0, top], [half]),
+        "annotations": [_tag("y", 50, "50 %"), _tag("y", 100, "100 %"), _tag("y2", half, f"{half:g} GiB")],
     }
 
 
-def _axis(
-    domain: list[float], title: str, span: list[float], ticks: list[float], unit: str
-) -> dict[str, Any]:
+def _axis(domain: list[float], title: str, span: list[float], lines: list[float]) -> dict[str, Any]:
     return {
         "domain": domain,
         "fixedrange": True,
         "title": {"text": title},
         "range": span,
-        "tickvals": ticks,
-        "ticksuffix": unit,
-        "showticklabels": True,
-        "ticklabelposition": "inside top",
+        "tickvals": lines,
         "showgrid": True,
+    }
+
+
+def _tag(axis: str, value: float, text: str) -> dict[str, Any]:
+    """What a line of the grid means, legible on whatever is drawn there."""
+    return {
+        "xref": "paper",
+        "yref": axis,
+        "x": 0,
+        "y": value,
+        "text": text,
+        "showarrow": False,
+        "xanchor": "left",
+        "bgcolor": "$surface-pane",
+        "borderpad": 1,
+        "font": {"size": 10, "color": "$text-2"},
     }
 
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.attribution.choices import Origin
-from apps.console.charts import counted, observed
+from apps.console.charts import counted, gpus, observed
 from apps.console.charts.figure import drawn, table
 from apps.console.charts.labels import command, labels
 from apps.console.charts.lanes import SYMBOLS, Lane, Link, Mark, Span, Window
@@ -148,7 +148,13 @@ def _gpus(host: Host | None, window: Window) -> Lane | None:
         host=host, occurred_at__gte=window.start, occurred_at__lte=window.end, sm_percent__isnull=False
     )
     series = counted.gpu_shares(rows, window)
-    return Lane("GPU by process", "share", curves=series) if series else None
+    if not series:
+        return None
+    names = gpus.holders(rows)
+    for curve in series:
+        held = names.get(curve["name"] == "training", "")
+        curve["hovertext"] = [f"{said}: {held}" if held else said for said in curve["hovertext"]]
+    return Lane("GPU by process", "share", curves=series)
 
 
 def _alerts(case: Case, window: Window) -> Lane:

@@ -15,7 +15,7 @@ from apps.fleet.models import TrainingRun
 from apps.telemetry.models import ToolCall
 
 Context = dict[str, Any]
-PAGE = 60
+PAGE = 40
 SEARCHED = 50_000  # newest calls that a filter looks through: a run makes millions
 TOOLS = 2_000  # newest calls whose tools are offered
 RESTS = {  # what ties an alert to a call, in a word

@@ -20,7 +20,7 @@ from apps.response.models import ContainmentOrder
 from apps.telemetry.models import GpuSample, Process, ToolCall
 
 Context = dict[str, Any]
-ALERTS = 50
+ALERTS = 12
 GAPS = 8  # hosts whose reason is told
 COUNT_LIMIT = 100_000
 LINEAGE = 6
@@ -51,14 +51,14 @@ def stats(run: TrainingRun) -> Context:
 
 def alerts(run: TrainingRun) -> Context:
     """The newest alerts, each as a difference from the contract."""
-    rows = list(
-        Alert.objects.filter(run=run)
-        .select_related("host", "run", "process", "connection")
-        .order_by("-id")[:ALERTS]
-    )
+    found = Alert.objects.filter(run=run).select_related("host", "run", "process", "connection")
+    rows = list(found.order_by("-id")[: ALERTS + 1])
+    cut = len(rows) > ALERTS
+    rows = rows[:ALERTS]
     against = differences(rows)
     return {
         "alerts": [{"alert": row, "difference": against.get(row.pk)} for row in rows],
+        "alerts_cut": cut,
         "outside": sum(not found["within"] for found in against.values()),
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from apps.core.text import visible
+from apps.core.text import storable, visible
 
 MOST_TEXT = 65_536  # characters of YAML
 MOST_ENTRIES = 200
@@ -102,7 +102,7 @@ def of(found: Any) -> Contract:
     lists = {name: _entries(name, found.get(name), wrong) for name in WORDS}
     if wrong:
         raise Unreadable(wrong)
-    return Contract(**lists, note=str(note))
+    return Contract(**lists, note=storable(note, limit=LONGEST * 4))
 
 
 def loosened(new: Contract, old: Contract) -> list[str]:

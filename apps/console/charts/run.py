@@ -12,7 +12,7 @@ from apps.console.charts.figure import drawn, table
 from apps.console.charts.labels import labels
 from apps.console.charts.lanes import Lane, Link, Span, Window
 from apps.console.charts.rows import Bar
-from apps.console.charts.timeline import LENGTH, LINKED, MANY, ended, marked
+from apps.console.charts.timeline import LENGTH, LINKED, MANY, ended, marked, too_many
 from apps.console.panels.spoken import said
 from apps.detection.models import Alert
 from apps.fleet.models import TrainingRun
@@ -48,11 +48,12 @@ def _calls(run: TrainingRun, window: Window, joined: dict[int, ToolCall]) -> Lan
     """Those that an alert came of are always drawn one by one."""
     lane = Lane("Tool calls", head=True)
     rows = ToolCall.objects.filter(run=run, started_at__gte=window.start, started_at__lte=window.end)
-    near = list(rows.order_by("-started_at")[: MANY + 1])
-    if len(near) > MANY:
+    near: list[ToolCall] = []
+    if too_many(rows):
         curve, total = counted.per_bin(rows, "started_at", window)
         lane.curves, lane.note = [curve], f"{total:,} counted"
-        near = []
+    else:
+        near = list(rows.order_by("-started_at"))
     found = joined | {row.pk: row for row in near}
     lane.bars = [
         Bar(

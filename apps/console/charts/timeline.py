@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.attribution.choices import Origin
@@ -57,13 +57,15 @@ def _lanes(case: Case, host: Host | None, window: Window) -> list[Lane | None]:
 
 def _calls(case: Case, window: Window) -> Lane:
     joined = {call.pk: call for call in story.calls_of(case.rows)}
-    near = story.calls_near(case.incident, start=window.start, end=window.end, limit=MANY + 1)
     lane = Lane("Tool calls", _episode(case), head=True)
-    if len(near) > MANY:
-        rows = ToolCall.objects.filter(run=case.incident.run_id)
+    rows = ToolCall.objects.filter(run=case.incident.run_id or 0)
+    inside = rows.filter(started_at__gte=window.start, started_at__lte=window.end)
+    if too_many(inside):
         curve, total = counted.per_bin(rows, "started_at", window)
         lane.curves, lane.note = [curve], f"{total:,} counted"
         near = []
+    else:
+        near = story.calls_near(case.incident, start=window.start, end=window.end, limit=MANY)
     knots = _knots(case)
     found = joined | {call.pk: call for call in near}
     lane.bars = [
@@ -78,6 +80,11 @@ def _calls(case: Case, window: Window) -> Lane:
         for call in found.values()
     ]
     return lane
+
+
+def too_many(rows: QuerySet[Any]) -> bool:
+    """Whether more of them lie in a lane than are drawn one by one: none of them is read for it."""
+    return rows.order_by()[MANY : MANY + 1].exists()
 
 
 def ended(call: ToolCall, run: TrainingRun | None) -> datetime | None:

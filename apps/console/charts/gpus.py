@@ -47,7 +47,7 @@ def figure(run: TrainingRun, host: Host | None, window: Window) -> dict[str, Any
     gpus, holders = _held(run, rows, window, width)
     data: list[dict[str, Any]] = []
     for axis, name in (("y", "share"), ("y2", "memory")):
-        data += [_bars(holder, name, axis, width) for holder in holders]
+        data += [_bars(holder, name, axis, width, place) for place, holder in enumerate(holders)]
     if holders:
         data += _unseen(holders, window, width)
     return {"data": data, "layout": _layout(window, gpus, holders), "table": _table(holders)}
@@ -126,7 +126,7 @@ def _largest(holders: Iterable[Holder], *, own: bool) -> list[Holder]:
     return [*mine[: SHOWN - 1], rest]
 
 
-def _bars(holder: Holder, name: str, axis: str, width: timedelta) -> dict[str, Any]:
+def _bars(holder: Holder, name: str, axis: str, width: timedelta, place: int) -> dict[str, Any]:
     points: dict[datetime, float] = getattr(holder, name)
     whose = "of this run" if holder.own else "foreign"
     return {
@@ -139,7 +139,11 @@ def _bars(holder: Holder, name: str, axis: str, width: timedelta) -> dict[str, A
         "hovertext": [f"{holder.name}, {whose}: {_said(name, value)}" for value in points.values()],
         "hoverinfo": "text",
         "customdata": [holder.ref] * len(points),
-        "marker": {"color": "$chart-train" if holder.own else "$chart-foreign", "line": {"width": 0}},
+        "marker": {
+            "color": "$chart-train" if holder.own else "$chart-foreign",
+            "opacity": (1, 0.75, 0.55)[place % 3],  # neighbours of one colour are told apart
+            "line": {"width": 0},
+        },
     }
 
 

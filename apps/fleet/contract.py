@@ -174,7 +174,8 @@ def _entries(name: str, found: Any, wrong: list[str]) -> tuple[str, ...] | None:
 def _problem(name: str, entry: Any) -> str:
     """Why an entry cannot be taken; empty where it can."""
     if not isinstance(entry, str):  # 22:30 without quotes is a number in YAML
-        return f"{visible(str(entry), limit=60)} is read as a {type(entry).__name__}; put it in quotes."
+        what = "a number" if isinstance(entry, int | float) else "no text"
+        return f"{visible(str(entry), limit=60)} is read as {what}; put it in quotes."
     if not entry.strip() or len(entry) > LONGEST:
         return f"a text of 1 to {LONGEST} characters."
     if visible(entry) != entry or "\n" in entry:

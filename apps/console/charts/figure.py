@@ -72,7 +72,7 @@ def _link(link: Link, strips: list[Strip], total: int) -> dict[str, Any]:
         else line
         | {
             "line": {"color": "$origin-model", "width": 1, "dash": "dot"},
-            "layer": "below",  # words in bars stay legible
+            "opacity": 0.55,  # words in bars stay legible
         }
     )
 

@@ -47,7 +47,9 @@ def figure(run: TrainingRun, host: Host | None, window: Window) -> dict[str, Any
     gpus, holders = _held(run, rows, window, width)
     data: list[dict[str, Any]] = []
     for axis, name in (("y", "share"), ("y2", "memory")):
-        data += [_bars(holder, name, axis, width, place) for place, holder in enumerate(holders)]
+        for own in (True, False):
+            mine = [holder for holder in holders if holder.own is own]
+            data += [_bars(holder, name, axis, width, place) for place, holder in enumerate(mine)]
     if holders:
         data += _unseen(holders, window, width)
     return {"data": data, "layout": _layout(window, gpus, holders), "table": _table(holders)}

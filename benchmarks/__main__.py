@@ -17,6 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 COMMANDS = {
     "ingest": ["ingest"],
     "screen": ["screen"],
+    "timeline": ["timeline"],
     "feed": ["feed"],
     "kill": ["kill", "40", "16"],
     "kill_under_load": ["kill", "40", "16", "10000"],

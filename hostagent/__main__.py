@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 
 from hostagent import __version__, linux
 from hostagent.client import RefusedError
@@ -20,6 +21,7 @@ LINEAGE = {
     "--base-checkpoint": "the checkpoint that the training begins from",
     "--parent-run": "the run that this one goes on from",
 }
+MOST_CONTRACT = 8_000
 ALLOW_DRILLS = "let people start a drill on this host from the server; without it they are refused"
 
 
@@ -86,7 +88,7 @@ def launch(options: argparse.Namespace) -> int:
         parent_run=options.parent_run,
         more_traces=options.trace_file,
         user=options.user,
-        contract=json.loads(options.contract),
+        contract=contract_of(options.contract),
         gpus=options.gpu,
         native_ids=dict(pair.partition("=")[::2] for pair in options.native_id),
     )
@@ -97,6 +99,17 @@ def launch(options: argparse.Namespace) -> int:
     # A run mostly ends because it was stopped: taking the interpreter down would cost as much processor as
     # the whole proof that is under way beside it, and nothing here is left to be written.
     os._exit(code)
+
+
+def contract_of(given: str) -> dict[str, object]:
+    """JSON as it is; of a file its text, which the server reads: a host has no YAML."""
+    if given.lstrip().startswith("{"):
+        found: dict[str, object] = json.loads(given)
+        return found
+    text = Path(given).read_text(encoding="utf-8")
+    if len(text) > MOST_CONTRACT:
+        raise ValueError(f"{given}: a contract has at most {MOST_CONTRACT:,} characters")
+    return {"yaml": text}
 
 
 def drill(options: argparse.Namespace) -> int:
@@ -150,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     for name, text in LINEAGE.items():
         made.add_argument(name, default="", help=text)
     made.add_argument("--trace-file", action="append", default=[], metavar="PATH", help=TRACE_FILE)
-    made.add_argument("--contract", default="{}", help="JSON: what the run is allowed to do")
+    made.add_argument("--contract", default="{}", help="what the run may do: a YAML file, or JSON")
     made.add_argument("--gpu", action="append", default=[], help="UUID of a GPU granted to the run")
     made.add_argument("--native-id", action="append", default=[], metavar="KEY=VALUE")
     made.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND")

@@ -15,6 +15,7 @@ class Right(TextChoices):
     VIEW = "view", "see incidents, runs, hosts and orders"
     TRIAGE = "triage", "take, change and annotate incidents"
     CONTAIN = "contain", "pause and kill training runs"
+    CONTRACT = "contract", "set what a training run may do"
     RESUME = "resume", "resume a paused run"
     DRILL = "drill", "start a drill"
     AUDIT = "audit", "read the audit trail"
@@ -26,7 +27,9 @@ class Right(TextChoices):
 RIGHTS: dict[str, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
     Role.RESPONDER: frozenset({Right.VIEW, Right.TRIAGE}),
-    Role.OPERATOR: frozenset({Right.VIEW, Right.TRIAGE, Right.CONTAIN, Right.RESUME, Right.DRILL}),
+    Role.OPERATOR: frozenset(
+        {Right.VIEW, Right.TRIAGE, Right.CONTAIN, Right.CONTRACT, Right.RESUME, Right.DRILL}
+    ),
     Role.AUDITOR: frozenset({Right.VIEW, Right.AUDIT, Right.EXPORT}),
     Role.ADMIN: frozenset(Right),
 }

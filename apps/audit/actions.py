@@ -17,6 +17,7 @@ ACTIONS: dict[str, str] = {
     "source.made": "made a token of an alert source",
     "source.revoked": "revoked an alert source",
     "run.started": "a training run started",
+    "contract.set": "set what a training run may do",
     "run.ended": "a training run ended",
     "incident.opened": "opened an incident",
     "incident.taken": "took an incident",

@@ -4,7 +4,9 @@ from django.urls import URLPattern, path
 
 from apps.console.views import (
     audit,
+    contract,
     drill,
+    facts,
     fleet,
     health,
     incident,
@@ -32,6 +34,8 @@ urlpatterns: list[URLPattern] = [
     path("incidents/<int:pk>/annotate/", incident.incident_annotate, name="incident_annotate"),
     path("incidents/<int:pk>/close/", incident.incident_close, name="incident_close"),
     path("incidents/<int:pk>/judge/", incident.incident_judge, name="incident_judge"),
+    path("facts/<slug:kind>/<int:pk>/", facts.fact_page, name="fact"),
+    path("facts/<slug:kind>/<int:pk>/original/", facts.fact_original, name="fact_original"),
     path("runs/", runs.runs_page, name="runs"),
     path("runs/unassigned/", unassigned.unassigned_page, name="unassigned"),
     path("runs/<int:pk>/", runs.run_page, name="run"),
@@ -39,6 +43,9 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:pk>/figure/", runs.run_figure, name="run_figure"),
     path("runs/<int:pk>/tokens/", runs.run_token_make, name="run_token_make"),
     path("runs/tokens/<int:pk>/revoke/", runs.run_token_revoke, name="run_token_revoke"),
+    path("runs/<int:pk>/gpus/", runs.run_gpus, name="run_gpus"),
+    path("runs/<int:pk>/calls/", runs.run_calls, name="run_calls"),
+    path("runs/<int:pk>/contract/", contract.run_contract, name="run_contract"),
     path("runs/<int:pk>/contain/", orders.contain, name="contain"),
     path("fleet/", fleet.hosts_page, name="hosts"),
     path("fleet/<int:pk>/", fleet.host_page, name="host"),

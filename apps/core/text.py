@@ -1,25 +1,36 @@
 """Text that a host, a trace or an AI agent could have written, made harmless to look at."""
 
+import re
 import unicodedata
 
+# Drawn as nothing, though of no hidden category: variation selectors, fillers, the grapheme joiner, Mongolian
+# and Khmer marks without shape, the blank of Braille. A message can be smuggled in them.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _KEEP = {"\n", "\t"}
 
 
 def visible(value: str, *, limit: int = 8192) -> str:
-    """`value` with every control, format and direction character written out as `\\x1b` or `\\u202e`.
+    """`value` with every control, format, direction and blank character written out as `\\x1b` or `\\u202e`.
 
     At most `limit` characters are kept; what is cut is said at the end.
     """
     cut = value[:limit]
-    shown = cut if cut.isprintable() else _written_out(cut)
+    plain = cut.isprintable() and (cut.isascii() or not _BLANK.search(cut))
+    shown = cut if plain else _written_out(cut)
     return shown if len(value) <= limit else f"{shown}… {len(value) - limit:,} more characters"
 
 
 def _written_out(text: str) -> str:
-    return "".join(
-        char if char in _KEEP or unicodedata.category(char) not in _HIDDEN else _escape(char) for char in text
-    )
+    return "".join(_escape(char) if _unseen(char) else char for char in text)
+
+
+def _unseen(char: str) -> bool:
+    if char in _KEEP:
+        return False
+    return unicodedata.category(char) in _HIDDEN or bool(_BLANK.match(char))
 
 
 def typable(value: str) -> str:

@@ -90,7 +90,7 @@ class TrainingRun(models.Model):
     drill = models.BooleanField(default=False)
     global_step = models.BigIntegerField(null=True, blank=True)
     native_ids = models.JSONField(default=dict)
-    contract = models.JSONField(default=dict)
+    contract = models.JSONField(default=dict)  # as its launch told it; what holds is in RunContract
     started_at = models.DateTimeField()  # host clock
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=200, blank=True)
@@ -115,6 +115,24 @@ class TraceToken(models.Model):
     made_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+
+class RunContract(models.Model):
+    """One version of what a run may do. Which one holds follows from `ends_at` (apps/fleet/contracts.py)."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="contracts", db_index=False)
+    version = models.PositiveIntegerField()
+    body = models.JSONField(default=dict)
+    by = models.CharField(max_length=150)
+    reason = models.CharField(max_length=400)
+    made_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            # Of two people who change the same version one is stored.
+            models.UniqueConstraint(fields=["run", "version"], name="fleet_contract_version_once")
+        ]
 
 
 class Placement(models.Model):

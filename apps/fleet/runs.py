@@ -11,6 +11,7 @@ from apps.audit.services import SYSTEM, Subject, record
 from apps.core.text import storable
 from apps.core.transitions import move
 from apps.fleet.choices import LIVE_RUNS, RunState
+from apps.fleet.contracts import told_at_start
 from apps.fleet.models import Episode, Placement, TrainingRun
 
 
@@ -93,7 +94,9 @@ def start_run(start: Start) -> tuple[TrainingRun, Act | None]:
     _place(run, start)
     if not (fresh or again):
         return run, None
-    return run, Act("run.started", run, {"host": start.host_name, "marker": marker, "again": again})
+    told = told_at_start(run, start.host_name) if fresh else None
+    detail = {"host": start.host_name, "marker": marker, "again": again}
+    return run, Act("run.started", run, detail | ({"contract": told.body} if told else {}))
 
 
 def _revived(run: TrainingRun, at: datetime) -> bool:

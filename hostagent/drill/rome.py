@@ -45,7 +45,7 @@ def program(scene: stage.Stage, name: str) -> Launch:
         owner="drill",
         drill=True,
         native_ids={"drill": "rome", "tunnel": scene.tunnel},
-        contract={"egress": [], "note": "a drill: real processes, loopback only"},
+        contract={"destinations": [], "note": "a drill: real processes, loopback only"},
     )
 
 

@@ -52,11 +52,12 @@ function frame(own) {
     paper_bgcolor: ink("surface-pane"), plot_bgcolor: ink("surface-pane"),
     font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: ink("chart-axis") },
     hoverlabel: { bgcolor: ink("surface-overlay"), bordercolor: ink("line-2"), font: { color: ink("text-1"), size: 11 }, align: "left" },
-    margin: MARGIN, hovermode: "closest", showlegend: false, dragmode: FINGER.matches ? false : "pan", barcornerradius: 1.5,
+    margin: MARGIN, hovermode: "closest", showlegend: false, dragmode: FINGER.matches ? false : "pan", barcornerradius: own.barcornerradius ?? 1.5,
     shapes: [...rules(own), ...(own.shapes ?? [])],
   };
+  const fine = [{ dtickrange: [null, 1000], value: "%H:%M:%S.%L" }, { dtickrange: [1000, 86400000], value: "%H:%M:%S" }, { dtickrange: [86400000, null], value: "%d %b" }];
   for (const name of axes(layout, "y")) layout[name] = { ...axis, showline: false, showticklabels: false, ...layout[name], title: undefined };
-  layout.xaxis = { ...axis, anchor: "free", position: 0, showline: true, tickformat: "%H:%M:%S", fixedrange: FINGER.matches, hoverformat: "%H:%M:%S.%L", ...layout.xaxis };
+  layout.xaxis = { ...axis, anchor: "free", position: 0, showline: true, tickformatstops: fine, fixedrange: FINGER.matches, hoverformat: "%H:%M:%S.%L", ...layout.xaxis };
   return layout;
 }
 
@@ -147,10 +148,17 @@ function fitted(figure, width) {
 
 const figures = new Map();
 
+const asking = new WeakMap();
+
 async function draw(plot) {
-  const answer = await fetch(plot.dataset.src, { headers: { Accept: "application/json" } }).catch(() => null);
-  if (!answer?.ok) { fail(plot); return; }
-  figures.set(plot, await answer.json());
+  asking.get(plot)?.abort(); // whoever zooms on does not wait for where they were
+  const asked = new AbortController();
+  asking.set(plot, asked);
+  const figure = await fetch(plot.dataset.src, { headers: { Accept: "application/json" }, signal: asked.signal })
+    .then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+  if (asked.signal.aborted) return;
+  if (!figure) { fail(plot); return; }
+  figures.set(plot, figure);
   paint(plot);
 }
 
@@ -160,9 +168,11 @@ function paint(plot) {
   plot.querySelector(".wait")?.remove();
   names(plot, figure.layout);
   const data = fitted(figure, plot.clientWidth - MARGIN.r);
-  window.Plotly.react(plot, dress(data), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: "reset", scrollZoom: false });
-  table(plot, figure.table);
+  window.Plotly.react(plot, dress(data), frame(dress(figure.layout)), { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false });
+  follow(plot);
+  table(plot);
   bring(plot, figure.layout);
+  plot.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
 }
 
 /* A figure wider than its box opens where something happened: at the joined call, else at the newest. */
@@ -178,17 +188,92 @@ function bring(plot, layout) {
   box.scrollLeft = thread ? Math.max(0, share * plot.clientWidth - 120) : box.scrollWidth;
 }
 
-function table(plot, rows) {
+/* ── zoom: the server is asked for what lies in the stretch that is looked at ── */
+const STEPS = { in: [0.25, 0.75], out: [-0.5, 1.5], earlier: [-0.5, 0.5], later: [0.5, 1.5] };
+const range = (plot) => figures.get(plot)?.layout.xaxis.range.map(millis);
+
+function ask(plot, query) {
+  const url = new URL(plot.dataset.src, location.href);
+  Object.entries(query).forEach(([name, value]) => (value === null ? url.searchParams.delete(name) : url.searchParams.set(name, value)));
+  plot.dataset.src = url.pathname + url.search;
+  const whole = !url.searchParams.has("from");
+  document.querySelectorAll(`[data-plot-for="${plot.id}"] [data-window]`).forEach((button) => {
+    button.setAttribute("aria-pressed", String(whole && button.dataset.window === url.searchParams.get("window")));
+  });
+  return draw(plot);
+}
+
+const zoom = (plot, from, to) => ask(plot, { from: Math.max(0, Math.floor(from)), to: Math.ceil(to) });
+const whole = (plot) => ask(plot, { from: null, to: null });
+
+/* `low` and `high` are shares of what is looked at now. */
+function step(plot, [low, high]) {
+  const seen = range(plot);
+  if (seen) zoom(plot, seen[0] + low * (seen[1] - seen[0]), seen[0] + high * (seen[1] - seen[0]));
+}
+
+function about(plot, moment, factor) {
+  const [from, to] = range(plot);
+  zoom(plot, moment - (moment - from) * factor, moment + (to - moment) * factor);
+}
+
+const followed = new WeakSet();
+let turned = 0;
+
+function follow(plot) {
+  if (followed.has(plot)) return;
+  followed.add(plot);
+  plot.on("plotly_relayout", (change) => {
+    const low = change["xaxis.range[0]"], high = change["xaxis.range[1]"];
+    if (low !== undefined) zoom(plot, at(low), at(high));
+  });
+  plot.on("plotly_doubleclick", () => whole(plot));
+  plot.on("plotly_hover", () => plot.classList.add("pointing"));
+  plot.on("plotly_unhover", () => plot.classList.remove("pointing"));
+  plot.on("plotly_click", ({ points: [point] }) => {
+    if (point.customdata) document.dispatchEvent(new CustomEvent("evidence", { detail: point.customdata }));
+    else about(plot, at(point.base ?? point.x), 0.25); // several in one: nearer
+  });
+  plot.addEventListener("wheel", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || !range(plot)) return;
+    event.preventDefault();
+    turned += event.deltaY;
+    const share = Math.min(1, Math.max(0, (event.clientX - plot.getBoundingClientRect().left) / (plot.clientWidth - MARGIN.r)));
+    clearTimeout(plot.turning);
+    plot.turning = setTimeout(() => {
+      const [from, to] = range(plot);
+      about(plot, from + share * (to - from), 1.0015 ** turned);
+      turned = 0;
+    }, 60);
+  }, { passive: false });
+}
+
+/* Plotly says a moment as text, without its zeros at the end, or in milliseconds. */
+const at = (moment) => (typeof moment === "number" ? moment : Date.parse(`${moment.replace(" ", "T")}${moment.length > 10 ? "" : "T00:00"}Z`));
+
+/* The table is made when somebody opens it: hundreds of lines would slow each step of a zoom. */
+function table(plot) {
   const target = document.getElementById(plot.dataset.table ?? "");
-  if (!target || !rows) return;
-  const line = (cells, tag) => {
+  const rows = figures.get(plot)?.table;
+  if (!rows || !target?.closest("details").open) return;
+  const line = (cells, tag, ref) => {
     const row = document.createElement("tr");
-    cells.forEach((cell) => { const item = document.createElement(tag); item.textContent = cell ?? "–"; row.append(item); });
+    cells.forEach((cell, place) => {
+      const item = row.appendChild(document.createElement(tag));
+      const inner = ref && place === Math.min(2, cells.length - 2) ? item.appendChild(Object.assign(document.createElement("button"), { type: "button", className: "linklike" })) : item;
+      if (inner !== item) inner.dataset.ref = ref;
+      inner.textContent = cell ?? "–";
+    });
     return row;
   };
   target.querySelector("thead").replaceChildren(line(rows.head, "th"));
-  target.querySelector("tbody").replaceChildren(...rows.rows.map((cells) => line(cells, "td")));
+  target.querySelector("tbody").replaceChildren(...rows.rows.map((cells, place) => line(cells, "td", rows.refs?.[place])));
 }
+
+document.addEventListener("toggle", ({ target }) => {
+  const opened = target.matches("details.figtable[open]") && target.querySelector("table").id;
+  all().forEach((plot) => { if (opened && plot.dataset.table === opened) table(plot); });
+}, true);
 
 function fail(plot) {
   const piece = document.getElementById("t-fail").content.cloneNode(true);
@@ -213,19 +298,17 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-window]");
   const plot = button && document.getElementById(button.closest("[data-plot-for]").dataset.plotFor);
   if (!plot) return;
-  button.parentElement.querySelectorAll("[data-window]").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-  const url = new URL(plot.dataset.src, location.href);
-  url.searchParams.set("window", button.dataset.window);
-  plot.dataset.src = url.pathname + url.search;
-  draw(plot);
+  ask(plot, { window: button.dataset.window, from: null, to: null });
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-zoom]");
+  const plot = button && document.getElementById(button.closest("[data-plot-for]").dataset.plotFor);
+  if (plot) step(plot, STEPS[button.dataset.zoom]);
 });
 document.addEventListener("change", (event) => {
   const plot = event.target.matches("select[data-plot-host]") && document.getElementById(event.target.dataset.plotHost);
   if (!plot) return;
-  const url = new URL(plot.dataset.src, location.href);
-  url.searchParams.set("host", event.target.value);
-  plot.dataset.src = url.pathname + url.search;
-  draw(plot);
+  ask(plot, { host: event.target.value });
 });
 document.addEventListener("htmx:afterSettle", () => all().forEach((plot) => { if (!figures.has(plot)) draw(plot); }));
 all().forEach(draw);

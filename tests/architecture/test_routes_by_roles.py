@@ -32,6 +32,11 @@ CONSOLE: dict[str, Right | None] = {
     "run_figure": Right.VIEW,
     "run_token_make": Right.TRIAGE,
     "run_token_revoke": Right.TRIAGE,
+    "run_gpus": Right.VIEW,
+    "run_calls": Right.VIEW,
+    "run_contract": Right.CONTRACT,
+    "fact": Right.VIEW,
+    "fact_original": Right.VIEW,
     "contain": Right.CONTAIN,
     "hosts": Right.VIEW,
     "host": Right.VIEW,
@@ -100,7 +105,14 @@ def addresses(db) -> dict[str, str]:
         it.run, action="PAUSE", by=person("ana"), reason="to look", typed_name="", idempotency_key="0" * 16,
         parameters_digest=preview(it.run).digest,
     )  # fmt: skip
-    rows = {"incident": it.incident, "run": it.run, "contain": it.run, "host": it.host, "order": order}
+    rows = {
+        "fact": it.process,
+        "incident": it.incident,
+        "run": it.run,
+        "contain": it.run,
+        "host": it.host,
+        "order": order,
+    }
     found = {}
     for name, pattern in of_console().items():
         wanted = pattern.pattern.converters
@@ -112,6 +124,8 @@ def addresses(db) -> dict[str, str]:
             kwargs["name"] = PARTS[name]
         if "act" in wanted:
             kwargs["act"] = "take"
+        if "kind" in wanted:
+            kwargs["kind"] = "process"
         found[name] = reverse(name, kwargs=kwargs)
     return found
 

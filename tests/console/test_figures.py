@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 import pytest
 from django.utils import timezone
 
+from apps.attribution.models import Attribution
 from apps.console.charts import run as run_chart
 from apps.console.charts import timeline
 from apps.console.charts.figure import drawn
-from apps.console.charts.lanes import Lane, Window
+from apps.console.charts.lanes import Lane, Window, stamp
 from apps.console.charts.mini import mini
 from apps.console.charts.rows import ROWS, Bar
 from apps.console.panels.case import Case
@@ -255,7 +256,7 @@ def test_the_run_has_its_own_lanes():
     it = story()
     figure = run_chart.figure(it.run, window="run")
     accepted(figure)
-    assert names(figure) == ["Tool calls", "Alerts", "GPU by process"]
+    assert names(figure) == ["Tool calls", "Alerts"]
 
 
 def test_a_weak_tie_to_a_call_is_not_drawn_as_the_models_doing():
@@ -282,3 +283,94 @@ def test_what_people_did_stands_in_the_clock_of_the_host():
     ]
     done_at = it.incident.changes.get(field="status", after="taken").at
     assert [abs((at - done_at).total_seconds() + 20) < 0.01 for at in drawn_at] == [True]
+
+
+def many_calls(it, number: int) -> None:
+    """Over a minute, each of them 5 ms long."""
+    ToolCall.objects.bulk_create(
+        ToolCall(
+            run=it.run, trace_id=f"{place:032x}", span_id="0" * 16, name="bash", received_at=it.at,
+            arguments=f"echo {place}", arguments_captured=True,
+            started_at=it.at + timedelta(seconds=60 * place / number),
+            ended_at=it.at + timedelta(seconds=60 * place / number, milliseconds=5),
+        )
+        for place in range(number)
+    )  # fmt: skip
+
+
+def counted(figure: dict) -> int:
+    """What the counted bars of the first lane say, added up."""
+    said = [text for trace in lane(figure, "Tool calls") for text in trace.get("hovertext", [])]
+    return sum(int(text.split()[0].replace(",", "")) for text in said if " began in " in text)
+
+
+@pytest.mark.parametrize("page", ["incident", "run"])
+def test_ten_thousand_calls_are_counted_and_drawn_one_by_one_where_somebody_zooms(
+    page: str, django_assert_max_num_queries
+):
+    it = story()
+    many_calls(it, 10_000)
+    client, pk = browser("mei"), {"incident": it.incident.pk, "run": it.run.pk}[page]
+    address = f"/{page}s/{pk}/figure/?window=run"
+    with django_assert_max_num_queries(40):
+        answer = client.get(address)
+    assert counted(answer.json()) == 10_001
+    assert len(answer.content) < 60_000
+    start = int(it.at.timestamp() * 1000) + 30_000
+    near = client.get(f"{address}&from={start}&to={start + 2_000}")
+    bars = [trace for trace in lane(near.json(), "Tool calls") if trace["type"] == "bar"]
+    refs = [ref for trace in bars for ref in trace["customdata"] if ref]
+    span = (datetime.fromtimestamp(start / 1000, UTC), datetime.fromtimestamp(start / 1000 + 2, UTC))
+    inside = set(ToolCall.objects.filter(started_at__range=span).values_list("pk", flat=True))
+    assert {f"call:{pk}" for pk in inside} <= set(refs)
+    assert counted(near.json()) == 0
+    assert len(near.content) < 200_000
+
+
+@pytest.mark.parametrize(
+    "span", ["from=1&to=0", "from=x&to=9", "from=-1&to=5", "from=" + "9" * 30 + "&to=1", "from=5"]
+)
+def test_a_stretch_that_is_none_is_not_zoomed_to(span: str):
+    it = story()
+    client = browser("mei")
+    address = f"/incidents/{it.incident.pk}/figure/?window=1m"
+    wanted = client.get(address).json()["layout"]["xaxis"]
+    assert client.get(f"{address}&{span}").json()["layout"]["xaxis"] == wanted
+
+
+def test_every_bar_and_mark_and_line_of_the_table_names_what_it_stands_for():
+    it = story()
+    services.annotate(it.incident, text="seen", by=person("jonas"))
+    services.take(it.incident, by=person("ana"))
+    figure = timeline.figure(Case(it.incident), host=None, window="run")
+    refs = {ref for trace in figure["data"] for ref in trace.get("customdata", []) if ref}
+    kinds = {ref.split(":")[0] for ref in refs}
+    assert kinds == {"call", "process", "connection", "alert", "note", "change"}
+    assert refs == {ref for ref in figure["table"]["refs"] if ref}
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/").content.decode()
+    for ref in refs - {f"connection:{it.alerts[0].connection_id}"}:
+        assert f'data-about="{ref}"' in page or ref.startswith("connection:"), ref
+
+
+def test_a_line_leads_from_each_call_to_the_alert_that_came_of_it():
+    it = story()
+    later = it.alert(at=it.at + timedelta(seconds=9))
+    Attribution.objects.create(
+        alert=later, tool_call=it.call, origin="model", strength=80, clock_error_ms=8.0, delta_ms=9_000.0
+    )
+    for figure in (
+        timeline.figure(Case(it.incident), host=None, window="run"),
+        run_chart.figure(it.run, window="run"),
+    ):
+        lines = [shape for shape in figure["layout"]["shapes"] if shape["line"]["color"] == "$origin-model"]
+        ends = {shape["x1"] for shape in lines}
+        assert {stamp(later.occurred_at), stamp(it.alerts[0].occurred_at)} == ends
+        assert {shape["x0"] for shape in lines} == {stamp(it.call.started_at)}
+
+
+def test_who_holds_a_gpu_is_named():
+    it = story()
+    GpuSample.objects.update(start_ticks=it.process.start_ticks)
+    Process.objects.filter(pk=it.process.pk).update(exe="/tmp/nvml-helper")
+    hover = hovers(timeline.figure(Case(it.incident), host=None, window="5m"))
+    assert any("training 40 %: nvml-helper 48211" in text for text in hover)

@@ -95,6 +95,6 @@ def sockets(stage: Stage, loop: Loop, name: str) -> Truth:
 
 
 ALL = (
-    sockets, direct, background, double_fork, new_session, at_job, script, renamed, encoded, namespace, afterwards,
-    at_once, untold,
+    sockets, direct, background, double_fork, new_session, at_job, script, renamed, encoded, namespace,
+    afterwards, at_once, untold,
 )  # fmt: skip

@@ -67,7 +67,7 @@ class RunDetail(Schema):
     run: RunShape
     placements: list[PlacementShape]
     native_ids: dict[str, Any]
-    contract: dict[str, Any]
+    contract: dict[str, Any]  # as its launch told it; what holds: /runs/{run_id}/contract
 
 
 class AimedShape(Schema):

@@ -11,6 +11,7 @@ from ninja.operation import Operation
 from apps.console.api import (
     alerts,
     audit,
+    contracts,
     drills,
     hosts,
     incidents,
@@ -61,6 +62,7 @@ api.add_router("/incidents", triage.router)
 api.add_router("", alerts.router)
 api.add_router("/runs", runs.router)
 api.add_router("/runs", trace_tokens.router)
+api.add_router("/runs", contracts.router)
 api.add_router("/hosts", hosts.router)
 api.add_router("/hosts", drills.router)
 api.add_router("/sources", sources.router)

@@ -11,36 +11,43 @@ from apps.console.charts.lanes import Window, stamp
 from apps.telemetry.models import GpuSample
 
 BINS = 120
+LOWEST = 4  # per cent of the lane: one in ten thousand is to be seen and pointed at
 SPACE = "\u2002"  # between words and the edge of their area
 
 
-def per_bin(rows: QuerySet[Any], at: str, window: Window) -> dict[str, Any]:
-    """How many of `rows` began in each of `BINS` parts of the window, scaled to the highest."""
+def per_bin(rows: QuerySet[Any], at: str, window: Window) -> tuple[dict[str, Any], int]:
+    """How many of `rows` began in each of `BINS` parts of the window, scaled to the highest; and in all."""
     inside = rows.filter(**{f"{at}__gte": window.start, f"{at}__lte": window.end})
+    width = bin_width(window)
     found = list(
-        inside.annotate(bin=_bin(at, window)).order_by("bin").values_list("bin").annotate(n=Count("pk"))
+        inside.annotate(bin=binned(at, window, width))
+        .order_by("bin")
+        .values_list("bin")
+        .annotate(n=Count("pk"))
     )
     top = max((count for _, count in found), default=1)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "line": {"shape": "hv", "width": 1, "color": "$chart-other"},
-        "fill": "tozeroy",
-        "fillcolor": "$chart-other",
-        "x": [stamp(moment) for moment, _ in found],
-        "y": [round(100 * count / top, 1) for _, count in found],
-        "hovertext": [f"{count:,} began" for _, count in found],
+    bars = {
+        "type": "bar",
+        "x": [stamp(moment + width / 2) for moment, _ in found],
+        "width": width.total_seconds() * 1000,
+        "y": [max(LOWEST, round(100 * count / top, 1)) for _, count in found],
+        "hovertext": [f"{count:,} began in {width.total_seconds():.3g} s" for _, count in found],
         "hoverinfo": "text",
+        "marker": {"color": "$chart-other"},
     }
+    return bars, sum(count for _, count in found)
 
 
 def gpu_shares(rows: QuerySet[GpuSample], window: Window) -> list[dict[str, Any]]:
     """Mean use of each process over the GPUs it held: those of a run in blue, all others in orange."""
-    shares = rows.annotate(bin=_bin("occurred_at", window)).order_by("bin").values_list("bin", "run_id")
+    width = bin_width(window)
+    shares = (
+        rows.annotate(bin=binned("occurred_at", window, width)).order_by("bin").values_list("bin", "run_id")
+    )
     sums: dict[bool, dict[Any, float]] = {True: defaultdict(float), False: defaultdict(float)}
     for moment, run, share in shares.annotate(share=Avg("sm_percent")):
         sums[run is not None][moment] += share or 0.0
-    return [_share(known, points, _width(window)) for known, points in sums.items() if points]
+    return [_share(known, points, width) for known, points in sums.items() if points]
 
 
 def _share(known: bool, points: dict[datetime, float], width: timedelta) -> dict[str, Any]:
@@ -73,11 +80,13 @@ def _share(known: bool, points: dict[datetime, float], width: timedelta) -> dict
     }
 
 
-def _bin(at: str, window: Window) -> Func:
-    width = Value(_width(window), output_field=DurationField())
+def binned(at: str, window: Window, width: timedelta) -> Func:
+    """The beginning of the part of the window, each `width` long, in which `at` lies."""
+    long = Value(width, output_field=DurationField())
     origin = Value(window.start, output_field=DateTimeField())
-    return Func(width, F(at), origin, function="date_bin", output_field=DateTimeField())
+    return Func(long, F(at), origin, function="date_bin", output_field=DateTimeField())
 
 
-def _width(window: Window) -> timedelta:
+def bin_width(window: Window) -> timedelta:
+    """How long each of its `BINS` parts is."""
     return timedelta(seconds=window.seconds / BINS)

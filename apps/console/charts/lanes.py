@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.console.charts.rows import Bar, packed
 
+Span = tuple[datetime, datetime]
 ABOVE = 90  # where bars stand in a lane whose height is per cent of a curve
 PITCH, THICK, PAD, HEAD = 20, 14, 9, 16  # pixels: row to row, a bar, above and below, words above the rows
 CURVE, LEAST = 76, 40
@@ -24,7 +25,7 @@ SYMBOLS = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at once. `label` stands beside it where there is room."""
+    """Something that happened at once. `label` stands beside it where there is room; `ref` as in a bar."""
 
     at: datetime
     symbol: str
@@ -32,6 +33,16 @@ class Mark:
     text: str
     hover: str = ""
     label: str = ""
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A line from what caused it, in the first lane, to what came of it; the thread itself is `strong`."""
+
+    start: datetime
+    end: datetime
+    strong: bool = False
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ def mini(case: Case) -> dict[str, Any]:
     window = Window(whole.start, whole.edge)
     calls = story.calls_near(case.incident, start=window.start, end=window.end, limit=CALLS)
     shown = [row for row in case.rows if window.start <= row.occurred_at <= window.end]
-    link = next((at for at, _ in links(case)), None)
+    link = next((it.start for it in links(case) if it.strong), None)
     return {
         "from": window.start,
         "to": window.end,

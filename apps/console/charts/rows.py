@@ -12,7 +12,10 @@ IMPORTANCE = ("model", "foreign", "base", "ok", "blind")  # the first get the up
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Something that lasted, or still does: `end` None. `text` is hostile. `knot`: the thread meets it."""
+    """Something that lasted, or still does: `end` None. `text` is hostile. `knot`: the thread meets it.
+
+    `ref` names the row that it stands for (`call:17`); a bar that stands for several has none.
+    """
 
     start: datetime
     end: datetime | None
@@ -20,6 +23,7 @@ class Bar:
     text: str
     hover: str = ""
     knot: bool = False
+    ref: str = ""
 
 
 @dataclass(slots=True)

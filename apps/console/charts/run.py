@@ -1,4 +1,4 @@
-"""The lanes of a run: calls, alerts, and GPU use where it is measured."""
+"""The lanes of a run: its calls and its alerts, and the lines from one to the other."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,64 +10,73 @@ from apps.attribution.models import Attribution
 from apps.console.charts import counted
 from apps.console.charts.figure import drawn, table
 from apps.console.charts.labels import labels
-from apps.console.charts.lanes import Lane, Window
+from apps.console.charts.lanes import Lane, Link, Span, Window
 from apps.console.charts.rows import Bar
-from apps.console.charts.timeline import LENGTH, MANY, ended, marked
+from apps.console.charts.timeline import LENGTH, LINKED, MANY, ended, marked, too_many
 from apps.console.panels.spoken import said
 from apps.detection.models import Alert
 from apps.fleet.models import TrainingRun
-from apps.telemetry.models import GpuSample, ToolCall
+from apps.telemetry.models import ToolCall
 
 MARGIN = timedelta(seconds=2)
+SEARCHED = 20_000  # newest alerts of a run among which those of a window are looked for
 
 
-def figure(run: TrainingRun, *, window: str) -> dict[str, Any]:
-    """`data`, `layout` and `table`; a window ends now, or when the run ended."""
-    stretch = _window(run, window)
-    lanes = [_calls(run, stretch), _alerts(run, stretch), *_gpus(run, stretch)]
-    return drawn(lanes, stretch) | {"table": table(lanes)}
+def figure(run: TrainingRun, *, window: str, span: Span | None = None) -> dict[str, Any]:
+    """`data`, `layout` and `table`; a window ends now, or when the run ended. `span`: somebody zoomed."""
+    stretch = stretch_of(run, window, span)
+    alerts = _near(run, stretch)
+    found = Attribution.objects.filter(alert__in=alerts, superseded_at=None, origin=Origin.MODEL)
+    causes = {row.alert_id: row.tool_call for row in found.select_related("tool_call") if row.tool_call}
+    lanes = [_calls(run, stretch, {call.pk: call for call in causes.values()}), _alerts(alerts)]
+    links = [Link(call.started_at, row.occurred_at) for row in alerts if (call := causes.get(row.pk))]
+    return drawn(lanes, stretch, links=links[:LINKED]) | {"table": table(lanes)}
 
 
-def _calls(run: TrainingRun, window: Window) -> Lane:
-    lane = Lane("Tool calls", head=True)
-    rows = ToolCall.objects.filter(run=run, started_at__gte=window.start, started_at__lte=window.end)
-    near = list(rows.order_by("-started_at")[: MANY + 1])
-    if len(near) > MANY:
-        lane.curves, lane.note = [counted.per_bin(rows, "started_at", window)], "counted"
-        return lane
-    found = Attribution.objects.filter(tool_call__in=near, superseded_at=None, origin=Origin.MODEL)
-    joined = set(found.values_list("tool_call", flat=True))
-    lane.bars = [
-        Bar(row.started_at, ended(row, run), "model" if row.pk in joined else "base", *labels(said(row)))
-        for row in near
-    ]
-    return lane
-
-
-def _alerts(run: TrainingRun, window: Window) -> Lane:
-    rows = Alert.objects.filter(run=run).select_related("host").order_by("-id")[:MANY]
-    inside = [row for row in rows if window.start <= row.occurred_at <= window.end]
-    named: set[str] = set()
-    marks = [marked(row, named) for row in sorted(inside, key=lambda row: row.occurred_at)]
-    return Lane("Alerts", f"{len(marks):,} shown", marks=marks)
-
-
-def _gpus(run: TrainingRun, window: Window) -> list[Lane]:
-    hosts = run.placements.values("host")
-    rows = GpuSample.objects.filter(
-        host__in=hosts,
-        occurred_at__gte=window.start,
-        occurred_at__lte=window.end,
-        sm_percent__isnull=False,
-    )
-    series = counted.gpu_shares(rows, window)
-    return [Lane("GPU by process", "share", curves=series)] if series else []
-
-
-def _window(run: TrainingRun, name: str) -> Window:
+def stretch_of(run: TrainingRun, name: str, span: Span | None = None) -> Window:
     """It begins no earlier than the run: an empty stretch before it would push what happened out of sight."""
     now = timezone.now()
+    if span:
+        return Window(*span, now)
     end = run.ended_at or now
     first = run.started_at - MARGIN
     start = first if name == "run" else max(first, end - LENGTH.get(name, LENGTH["5m"]))
     return Window(min(start, end), end + MARGIN, now)
+
+
+def _calls(run: TrainingRun, window: Window, joined: dict[int, ToolCall]) -> Lane:
+    """Those that an alert came of are always drawn one by one."""
+    lane = Lane("Tool calls", head=True)
+    rows = ToolCall.objects.filter(run=run, started_at__gte=window.start, started_at__lte=window.end)
+    near: list[ToolCall] = []
+    if too_many(rows):
+        curve, total = counted.per_bin(rows, "started_at", window)
+        lane.curves, lane.note = [curve], f"{total:,} counted"
+    else:
+        near = list(rows.order_by("-started_at"))
+    found = joined | {row.pk: row for row in near}
+    lane.bars = [
+        Bar(
+            row.started_at,
+            ended(row, run),
+            "model" if row.pk in joined else "base",
+            *labels(said(row)),
+            ref=f"call:{row.pk}",
+        )
+        for row in found.values()
+    ]
+    return lane
+
+
+def _near(run: TrainingRun, window: Window) -> list[Alert]:
+    """The newest alerts in the window, in order of time."""
+    newest = Alert.objects.filter(run=run).order_by("-id").values("pk")[:SEARCHED]
+    rows = Alert.objects.filter(
+        pk__in=newest, occurred_at__gte=window.start, occurred_at__lte=window.end
+    ).select_related("host")
+    return sorted(rows.order_by("-id")[:MANY], key=lambda row: row.occurred_at)
+
+
+def _alerts(rows: list[Alert]) -> Lane:
+    named: set[str] = set()
+    return Lane("Alerts", f"{len(rows):,} shown", marks=[marked(row, named) for row in rows])

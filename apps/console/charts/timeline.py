@@ -3,14 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.attribution.choices import Origin
-from apps.console.charts import counted, observed
+from apps.console.charts import counted, gpus, observed
 from apps.console.charts.figure import drawn, table
 from apps.console.charts.labels import command, labels
-from apps.console.charts.lanes import SYMBOLS, Lane, Mark, Window
+from apps.console.charts.lanes import SYMBOLS, Lane, Link, Mark, Span, Window
 from apps.console.charts.rows import Bar
 from apps.console.panels.case import Case
 from apps.console.panels.spoken import said
@@ -27,13 +27,17 @@ WINDOWS = [("1m", "1 m"), ("5m", "5 m"), ("episode", "Episode"), ("run", "Run")]
 DEFAULT = "5m"
 BEFORE = {"1m": timedelta(seconds=10), "5m": timedelta(minutes=1)}
 LENGTH = {"1m": timedelta(minutes=1), "5m": timedelta(minutes=5)}
-MANY = 2_000  # things in one lane; above that they are counted and not drawn one by one
+MANY = 400  # things in one lane; above that they are counted and not drawn one by one
+LINKED = 40  # lines from calls to alerts, beside that of the join
 
 
-def figure(case: Case, *, host: int | None, window: str) -> dict[str, Any]:
-    """`data`, `layout` and `table` for the host (that of the key alert, if none is named) and the window."""
+def figure(case: Case, *, host: int | None, window: str, span: Span | None = None) -> dict[str, Any]:
+    """`data`, `layout` and `table` for the host (that of the key alert, if none is named) and the window.
+
+    `span`, where somebody zoomed, takes the place of the window.
+    """
     place = key_host(case, host)
-    stretch = window_of(case, window)
+    stretch = Window(*span, timezone.now()) if span else window_of(case, window)
     lanes = [lane for lane in _lanes(case, place, stretch) if lane]
     drawing = drawn(lanes, stretch, links=links(case))
     return drawing | {"table": table(lanes)}
@@ -53,13 +57,15 @@ def _lanes(case: Case, host: Host | None, window: Window) -> list[Lane | None]:
 
 def _calls(case: Case, window: Window) -> Lane:
     joined = {call.pk: call for call in story.calls_of(case.rows)}
-    near = story.calls_near(case.incident, start=window.start, end=window.end, limit=MANY + 1)
     lane = Lane("Tool calls", _episode(case), head=True)
-    if len(near) > MANY:
-        rows = ToolCall.objects.filter(run=case.incident.run_id)
-        lane.curves = [counted.per_bin(rows, "started_at", window)]
-        lane.note = "counted"
+    rows = ToolCall.objects.filter(run=case.incident.run_id or 0)
+    inside = rows.filter(started_at__gte=window.start, started_at__lte=window.end)
+    if too_many(inside):
+        curve, total = counted.per_bin(rows, "started_at", window)
+        lane.curves, lane.note = [curve], f"{total:,} counted"
         near = []
+    else:
+        near = story.calls_near(case.incident, start=window.start, end=window.end, limit=MANY)
     knots = _knots(case)
     found = joined | {call.pk: call for call in near}
     lane.bars = [
@@ -69,10 +75,16 @@ def _calls(case: Case, window: Window) -> Lane:
             "model" if call.pk in case.model_calls else "base",
             *labels(said(call)),
             knot=("call", call.pk) in knots,
+            ref=f"call:{call.pk}",
         )
         for call in found.values()
     ]
     return lane
+
+
+def too_many(rows: QuerySet[Any]) -> bool:
+    """Whether more of them lie in a lane than are drawn one by one: none of them is read for it."""
+    return rows.order_by()[MANY : MANY + 1].exists()
 
 
 def ended(call: ToolCall, run: TrainingRun | None) -> datetime | None:
@@ -90,8 +102,9 @@ def _processes(case: Case, host: Host | None, window: Window) -> Lane:
     lane = Lane("Processes", visible(host.name, limit=60) if host else "")
     near = list(rows.order_by("-started_at")[: MANY + 1])
     if len(near) > MANY:
-        lane.curves = [counted.per_bin(rows, "started_at", window)]
-        near = [row for row in near if row.pk in hits]
+        curve, total = counted.per_bin(rows, "started_at", window)
+        lane.curves, lane.note = [curve], f"{total:,} began, counted"
+        near = list(rows.filter(pk__in=hits))
     knots = _knots(case)
     lane.bars = [
         Bar(
@@ -100,6 +113,7 @@ def _processes(case: Case, host: Host | None, window: Window) -> Lane:
             tones.get(row.pk, "base"),
             *labels(row.argv or row.exe, row.pid, short=command(row)),
             knot=("process", row.pk) in knots,
+            ref=f"process:{row.pk}",
         )
         for row in near
     ]
@@ -118,8 +132,9 @@ def _connections(case: Case, host: Host | None, window: Window) -> Lane:
     knots = _knots(case)
     near = list(rows.order_by("-opened_at")[: MANY + 1])
     if len(near) > MANY:
-        lane.curves = [counted.per_bin(rows, "opened_at", window)]
-        near = [row for row in near if row.pk in hits]
+        curve, total = counted.per_bin(rows, "opened_at", window)
+        lane.curves, lane.note = [curve], f"{total:,} opened, counted"
+        near = list(rows.filter(pk__in=hits))
     lane.bars = [
         Bar(
             row.opened_at,
@@ -127,6 +142,7 @@ def _connections(case: Case, host: Host | None, window: Window) -> Lane:
             owners.get(row.process_id or 0, "foreign" if row.pk in hits else "base"),
             *labels(row.remote or f"{row.local} {row.state.lower()}"),
             knot=("connection", row.pk) in knots,
+            ref=f"connection:{row.pk}",
         )
         for row in near
     ]
@@ -139,7 +155,13 @@ def _gpus(host: Host | None, window: Window) -> Lane | None:
         host=host, occurred_at__gte=window.start, occurred_at__lte=window.end, sm_percent__isnull=False
     )
     series = counted.gpu_shares(rows, window)
-    return Lane("GPU by process", "share", curves=series) if series else None
+    if not series:
+        return None
+    names = gpus.holders(rows)
+    for curve in series:
+        held = names.get(curve["name"] == "training", "")
+        curve["hovertext"] = [f"{said}: {held}" if held else said for said in curve["hovertext"]]
+    return Lane("GPU by process", "share", curves=series)
 
 
 def _alerts(case: Case, window: Window) -> Lane:
@@ -155,26 +177,29 @@ def marked(row: Alert, named: set[str]) -> Mark:
     words, hover = labels(row.title, row.host.name)
     label = "" if words in named else words
     named.add(words)
-    return Mark(row.occurred_at, *SYMBOLS.get(row.level, SYMBOLS["info"]), words, hover, label)
+    symbol = SYMBOLS.get(row.level, SYMBOLS["info"])
+    return Mark(row.occurred_at, *symbol, words, hover, label, ref=f"alert:{row.pk}")
 
 
 def _people(case: Case, host: Host | None, window: Window) -> Lane:
     """What people did is known by the server's clock; all other lanes are in the host's, so it is moved."""
     lane, ahead = Lane("People", labels="right"), clock_ahead(host)
 
-    def add(done_at: datetime, text: str) -> None:
+    def add(done_at: datetime, text: str, ref: str) -> None:
         at = done_at + ahead
         if window.start <= at <= window.end:
             words, hover = labels(text)
-            lane.marks.append(Mark(at, "circle", "$origin-operator", words, hover, words))
+            lane.marks.append(Mark(at, "circle", "$origin-operator", words, hover, words, ref))
 
     for change in story.history(case.incident):
         if (words := _did(change)) and change.before != change.after:
-            add(change.at, f"{change.by} {words}")
+            add(change.at, f"{change.by} {words}", f"change:{change.pk}")
     for note in story.annotations(case.incident):
-        add(note.at, f"{note.by.shown} noted")
+        add(note.at, f"{note.by.shown} noted", f"note:{note.pk}")
     for order in ContainmentOrder.objects.filter(incident=case.incident).select_related("by"):
-        add(order.requested_at, f"{order.get_action_display()} {order.number}, {order.by.shown}")
+        words = f"{order.get_action_display()} {order.number}, {order.by.shown}"
+        add(order.requested_at, words, f"order:{order.pk}")
+    lane.note = f"{len(lane.marks):,} shown" if lane.marks else ""
     return lane
 
 
@@ -182,8 +207,10 @@ def _did(change: StatusChange) -> str:
     """An act of triage in words; who has it and why it was closed are told by the act itself."""
     if change.field == "level":
         return f"set {change.after}"
+    if change.field != "status":
+        return ""
     acts = {"taken": "took", "new": "gave back", "closed": "closed"}
-    return acts.get(change.after, "") if change.field == "status" else ""
+    return "reopened" if change.before == "closed" else acts.get(change.after, "")
 
 
 def windows(case: Case) -> list[tuple[str, str]]:
@@ -220,15 +247,30 @@ def _stretch(start: datetime, end: datetime) -> Window:
     return Window(start - timedelta(seconds=2), max(end, start) + timedelta(seconds=2), timezone.now())
 
 
-def links(case: Case) -> list[tuple[datetime, str]]:
-    """The join, drawn through the lanes where a call of the model's is in it."""
-    calls = [fact for fact in case.join.facts if fact.kind == "call"]
-    return [(fact.at, "$origin-model") for fact in calls if fact.row.pk in case.model_calls]
+def links(case: Case) -> list[Link]:
+    """From each call of the model's to the alerts that came of it; that of the join first, if any is."""
+    found = {row.pk: row for row in case.rows}
+    strong = [
+        Link(fact.at, case.join.alert.occurred_at, strong=True)
+        for fact in case.join.facts
+        if fact.kind == "call" and fact.row.pk in case.model_calls and case.join.alert
+    ]
+    if strong and case.join.alert:
+        found.pop(case.join.alert.pk, None)
+    others = [Link(call.started_at, row.occurred_at) for row in found.values() if (call := _cause(row))]
+    return strong + others[:LINKED]
+
+
+def _cause(row: Alert) -> ToolCall | None:
+    """The call from which the alert came by the model's hand."""
+    current = alerts.current(row)
+    return current.tool_call if current and current.origin == Origin.MODEL else None
 
 
 def _knots(case: Case) -> set[tuple[str, int]]:
     """What the thread runs through: the model's call was found, and these are its facts."""
-    return {(fact.kind, fact.row.pk) for fact in case.join.facts} if links(case) else set()
+    strong = any(link.strong for link in links(case))
+    return {(fact.kind, fact.row.pk) for fact in case.join.facts} if strong else set()
 
 
 def _episode(case: Case) -> str:

@@ -30,6 +30,7 @@ def _bars(strip: Strip, window: Window) -> list[Trace]:
         mine = [(bar, row) for bar, row in strip.bars if bar.tone == tone]
         if not mine:
             continue
+        said = _spoken(mine) if strip.lane.curves else [bar.text for bar, _ in mine]
         found.append(
             {
                 "type": "bar",
@@ -39,9 +40,12 @@ def _bars(strip: Strip, window: Window) -> list[Trace]:
                 "x": [_milliseconds(bar, window) for bar, _ in mine],
                 "y": [strip.level(row) for _, row in mine],
                 "width": BESIDE if strip.lane.curves else _thickness(strip.lane, tone),
-                "text": [f"{KNOT}{bar.text}" if bar.knot else bar.text for bar, _ in mine],
+                "text": [
+                    f"{KNOT}{text}" if bar.knot else text for (bar, _), text in zip(mine, said, strict=True)
+                ],
                 "hovertext": [bar.hover or bar.text for bar, _ in mine],
                 "hoverinfo": "text",
+                "customdata": [bar.ref for bar, _ in mine],
                 "textangle": 0,
                 "insidetextanchor": "start",
                 "constraintext": "none",
@@ -50,6 +54,12 @@ def _bars(strip: Strip, window: Window) -> list[Trace]:
             }
         )
     return found
+
+
+def _spoken(bars: list[tuple[Bar, int]]) -> list[str]:
+    """Beside a curve bars share one row: the thread's own, else the first, speaks for all."""
+    first = next((bar for bar, _ in bars if bar.knot), min((bar for bar, _ in bars), key=lambda it: it.start))
+    return [bar.text if bar is first else "" for bar, _ in bars]
 
 
 def _thickness(lane: Lane, tone: str) -> int:
@@ -126,6 +136,7 @@ def _marks(strip: Strip) -> list[Trace]:
             "textfont": {"color": [mark.colour for mark in marks]},
             "hovertext": [f"{mark.text}<br>{mark.hover}" if mark.hover else mark.text for mark in marks],
             "hoverinfo": "text",
+            "customdata": [mark.ref for mark in marks],
             "cliponaxis": False,
             "marker": {
                 "size": 11,

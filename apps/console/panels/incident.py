@@ -7,7 +7,9 @@ from apps.attribution.choices import Origin
 from apps.console.charts.mini import mini
 from apps.console.panels import log, orders
 from apps.console.panels.case import Case
+from apps.console.panels.fact import block
 from apps.console.panels.spoken import spoken
+from apps.console.panels.terms import differences
 from apps.core.text import visible
 from apps.detection.models import Alert
 from apps.incidents.models import StatusChange
@@ -70,13 +72,15 @@ def evidence(case: Case) -> Context:
     calls = story.calls_of(case.rows)
     texts = [_call_text(call, open=place == 0) for place, call in enumerate(calls[:TEXTS])]
     texts += [
-        _text(f"Process {row.pid}", "command line", row.argv, f"p{row.pk}")
+        block("process", row, title=f"Process {row.pid}", note="command line")
         for row in case.processes[: TEXTS - len(texts)]
     ]
+    shown = [row for row in case.rows[: TEXTS - len(texts)] if row.detail]
+    against = differences(shown)
     texts += [
-        _text(row.rule.title, "detail of the alert", row.detail, f"a{row.pk}")
-        for row in case.rows[: TEXTS - len(texts)]
-        if row.detail
+        block("alert", row, title=row.rule.title, note="detail of the alert")
+        | {"difference": against.get(row.pk)}
+        for row in shown
     ]
     return {"texts": texts, "items": story.kept(case.rows)}
 
@@ -234,30 +238,10 @@ def _says(found: Join) -> str:
 
 def _call_text(call: ToolCall, *, open: bool) -> Context:
     name = visible(f"Tool call {call.call_id or call.span_id}", limit=80)
-    if not call.arguments_captured:
-        return {
-            "title": name,
-            "note": call.name,
-            "text": None,
-            "size": None,
-            "id": f"c{call.pk}",
-            "open": open,
-        }
+    item = block("call", call, title=name, note=call.name, open=open)
+    if item["text"] is None:
+        return item
     words = spoken(call.arguments)
-    whole = words == call.arguments or words.endswith(" …")  # not a command alone: shown as it came
-    shown = call.arguments if whole else words
-    note = call.name if whole else f"{call.name}, its command"
-    return _text(name, note, call.arguments, f"c{call.pk}", open=open) | {"text": shown}
-
-
-def _text(title: str, note: str, text: Any, ident: str, *, open: bool = False) -> Context:
-    whole = log.as_text(text)
-    return {
-        "title": title,
-        "note": note,
-        "text": whole,
-        "size": len(whole.encode("utf-8", "surrogatepass")),
-        "digest": story.digest(whole),
-        "id": ident,
-        "open": open,
-    }
+    if words == call.arguments or words.endswith(" …"):  # not a command alone: shown as it came
+        return item
+    return item | {"note": f"{call.name}, its command", "text": words}

@@ -66,6 +66,7 @@ def of_change(row: StatusChange) -> Entry:
     says = f"{word}: {row.before or 'none'} → {row.after or 'none'}" if word else (row.after or row.field)
     return {
         "at": row.at,
+        "about": f"change:{row.pk}",
         "glyph": GLYPHS.get(row.field, "ongoing"),
         "who": row.by,
         "says": f"{says}. {row.note}" if row.note else says,
@@ -76,6 +77,7 @@ def _alert(row: Alert) -> Entry:
     what = row.process.argv if row.process else (row.connection.remote if row.connection else "")
     return {
         "at": row.occurred_at,
+        "about": f"alert:{row.pk}",
         "glyph": f"sev-{row.level}",
         "sev": row.level,
         "says": row.title,
@@ -87,6 +89,7 @@ def _alert(row: Alert) -> Entry:
 def _call(row: ToolCall) -> Entry:
     return {
         "at": row.started_at,
+        "about": f"call:{row.pk}",
         "glyph": "model",
         "origin": Origin.MODEL.value,
         "says": f"Tool call {row.name}",
@@ -96,12 +99,19 @@ def _call(row: ToolCall) -> Entry:
 
 
 def _note(row: Annotation) -> Entry:
-    return {"at": row.at, "glyph": "annotate", "who": row.by.shown, "says": row.text}
+    return {
+        "at": row.at,
+        "about": f"note:{row.pk}",
+        "glyph": "annotate",
+        "who": row.by.shown,
+        "says": row.text,
+    }
 
 
 def _order(row: ContainmentOrder) -> Entry:
     return {
         "at": row.requested_at,
+        "about": f"order:{row.pk}",
         "glyph": "kill" if row.action == "KILL" else "pause",
         "act": row.action.lower(),
         "who": row.by.shown,

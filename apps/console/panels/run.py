@@ -4,17 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max
 from django.utils import timezone
 
-from apps.attribution.choices import Origin
-from apps.attribution.models import Attribution
 from apps.console.panels import orders as order_lists
-from apps.console.panels.spoken import said
+from apps.console.panels.calls import calls, tools
+from apps.console.panels.terms import contract, differences
 from apps.detection.models import Alert
 from apps.fleet.choices import AgentState
 from apps.fleet.health import health
-from apps.fleet.models import HostAgent, Placement, TrainingRun
+from apps.fleet.models import Host, HostAgent, Placement, TrainingRun
 from apps.fleet.trace_tokens import trace_tokens_of
 from apps.incidents.models import Incident
 from apps.incidents.selectors import queue
@@ -22,18 +21,11 @@ from apps.response.models import ContainmentOrder
 from apps.telemetry.models import GpuSample, Process, ToolCall
 
 Context = dict[str, Any]
-CALLS = 60
+ALERTS = 12
+GAPS = 8  # hosts whose reason is told
 COUNT_LIMIT = 100_000
 LINEAGE = 6
 TOKENS = 50
-RESTS = {  # what ties an alert to a call, in a word
-    "traceparent": "trace context",
-    "ancestry": "parent process",
-    "membership": "cgroup",
-    "command": "command words",
-    "own_text": "text of the call",
-    "time": "time",
-}
 GPU_FRESH = timedelta(minutes=2)
 
 
@@ -67,38 +59,36 @@ def stats(run: TrainingRun) -> Context:
     }
 
 
-def calls(run: TrainingRun) -> Context:
-    """Tool calls, newest first, each with the alerts that were joined to it."""
-    rows = list(_calls_of(run).order_by("-started_at")[: CALLS + 1])
-    shown = rows[:CALLS]
-    joined: dict[int, list[Context]] = {}
-    found = Attribution.objects.filter(
-        Q(alert__run=run) | Q(origin=Origin.MODEL),  # not what only happened on the same host at that time
-        Q(tool_call__in=shown) | Q(tool_call__told_as__in=shown),
-        superseded_at=None,
-    ).select_related("alert", "tool_call")
-    models: set[int | None] = set()
-    for row in found.order_by("-alert__rule__level", "alert_id")[:500]:
-        rests = ", ".join(_rests(item) for item in row.basis[:3] if isinstance(item, dict))
-        hit = {"alert": row.alert, "delta_ms": row.delta_ms, "rests_on": rests}
-        call = row.tool_call
-        place = (call.told_as_id or call.pk) if call else 0
-        joined.setdefault(place, []).append(hit)
-        if row.origin == Origin.MODEL:
-            models.add(place)
+def alerts(run: TrainingRun) -> Context:
+    """The newest alerts, each as a difference from the contract."""
+    found = Alert.objects.filter(run=run).select_related("host", "run", "process", "connection")
+    rows = list(found.order_by("-id")[: ALERTS + 1])
+    cut = len(rows) > ALERTS
+    rows = rows[:ALERTS]
+    against = differences(rows)
     return {
-        "calls": [
-            {
-                "call": call,
-                "said": said(call),
-                "took_ms": _took(call),
-                "alerts": joined.get(call.pk, []),
-                "model": call.pk in models,
-            }
-            for call in shown
-        ],
-        "calls_cut": len(rows) > len(shown),
+        "alerts": [{"alert": row, "difference": against.get(row.pk)} for row in rows],
+        "alerts_cut": cut,
+        "outside": sum(not found["within"] for found in against.values()),
     }
+
+
+def gpu_gap(run: TrainingRun) -> list[Context]:
+    """Why GPU use is not known, host by host in the sensor's own words; nothing where a GPU was seen."""
+    hosts = list(Host.objects.filter(placements__run=run).order_by("name")[:GAPS])
+    if GpuSample.objects.filter(host__in=hosts, occurred_at__gte=run.started_at).exists():
+        return []
+    agents = {it.host_id: it for it in HostAgent.objects.filter(host__in=hosts, state=AgentState.ACTIVE)}
+    return [{"host": host.name, "says": _blind(agents.get(host.pk))} for host in hosts]
+
+
+def _blind(agent: HostAgent | None) -> str:
+    if agent is None:
+        return "no host agent speaks for it."
+    sensor = agent.sensors.get("gpu") if isinstance(agent.sensors, dict) else None
+    if not isinstance(sensor, dict):
+        return "its host agent tells of no GPU sensor."
+    return str(sensor.get("blind") or "its GPU sensor saw no process on a GPU.")
 
 
 def placements(run: TrainingRun) -> Context:
@@ -152,6 +142,8 @@ PANELS: dict[str, Callable[[TrainingRun], Context]] = {
     "head": head,
     "stats": stats,
     "calls": calls,
+    "alerts": alerts,
+    "contract": contract,
     "placements": placements,
     "orders": orders,
     "incidents": incidents,
@@ -162,7 +154,7 @@ PANELS: dict[str, Callable[[TrainingRun], Context]] = {
 
 def whole(run: TrainingRun) -> Context:
     """Everything that the page shows at once."""
-    context: Context = {"gpu_measured": GpuSample.objects.filter(run=run).exists()}
+    context: Context = {"gpu_gap": gpu_gap(run), "tools": tools(run)}
     for panel in PANELS.values():
         context |= panel(run)
     return context
@@ -189,15 +181,6 @@ def _gpus(run: TrainingRun, host_id: int) -> list[Context]:
     return list(found.values())
 
 
-def _calls_of(run: TrainingRun) -> QuerySet[ToolCall]:
-    return ToolCall.every.filter(run=run, told_as=None)
-
-
-def _rests(item: Context) -> str:
-    name = str(item.get("matcher", ""))
-    return RESTS.get(name, name)
-
-
 def _few(rows: Any) -> int:
     return len(rows.order_by().values_list("pk")[:COUNT_LIMIT])
 
@@ -207,7 +190,3 @@ def _stat(word: str, value: Any, *, unit: str = "", gap: str = "") -> Context:
     if value == COUNT_LIMIT:
         shown = f"{COUNT_LIMIT:,}+"
     return {"word": word, "value": shown, "unit": unit, "gap": gap}
-
-
-def _took(call: ToolCall) -> float | None:
-    return (call.ended_at - call.started_at).total_seconds() * 1000 if call.ended_at else None

@@ -10,7 +10,7 @@ from apps.accounts.roles import Right
 from apps.attribution.choices import Origin
 from apps.console import answers
 from apps.console.access import Signed, incident_or_404, is_fragment, page
-from apps.console.charts import timeline
+from apps.console.charts import timeline, zoom
 from apps.console.context import feed_cursor
 from apps.console.panels import incident as panels
 from apps.console.panels.case import Case
@@ -60,7 +60,8 @@ def incident_figure(request: Signed, pk: int) -> JsonResponse:
     host = request.GET.get("host", "")
     window = request.GET.get("window", "")
     wanted = int(host) if host.isdecimal() and len(host) < 19 else None
-    return JsonResponse(timeline.figure(case, host=wanted, window=window))
+    span = zoom.asked(request.GET)
+    return JsonResponse(timeline.figure(case, host=wanted, window=window, span=span))
 
 
 @page(Right.TRIAGE, methods=("POST",))

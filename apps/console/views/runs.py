@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Max, OuterRef, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -12,17 +12,19 @@ from django.urls import reverse
 from apps.accounts.roles import Right
 from apps.audit.services import By
 from apps.console.access import Signed, page, run_or_404, trace_token_or_404
+from apps.console.charts import gpus, zoom
 from apps.console.charts import run as run_chart
 from apps.console.charts.timeline import DEFAULT, WINDOWS
 from apps.console.context import feed_cursor
+from apps.console.panels import calls, unassigned
 from apps.console.panels import run as panels
-from apps.console.panels import unassigned
 from apps.detection.choices import RANK
 from apps.fleet.choices import LIVE_RUNS
-from apps.fleet.models import Placement, TrainingRun
+from apps.fleet.models import Host, Placement, TrainingRun
 from apps.fleet.trace_tokens import make_trace_token, revoke_trace_token
 from apps.incidents.choices import OPEN
 from apps.incidents.models import Incident
+from apps.telemetry.models import GpuSample
 
 PAGE = 50
 
@@ -60,6 +62,8 @@ def run_page(request: Signed, pk: int) -> HttpResponse:
     context = panels.whole(run) | {
         "section": "runs",
         "cursor": cursor,
+        "figure_hosts": list(Host.objects.filter(placements__run=run).order_by("name")[:200]),
+        "figure_host": _gpu_host(run, None),
         "windows": [window for window in WINDOWS if window[0] != "episode"],
         "window": DEFAULT,
     }
@@ -92,9 +96,35 @@ def run_token_revoke(request: Signed, pk: int) -> HttpResponse:
 
 
 @page(Right.VIEW)
+def run_calls(request: Signed, pk: int) -> HttpResponse:
+    """One page of its tool calls, filtered."""
+    return render(
+        request, "console/run/_calls.html", calls.calls(run_or_404(request, pk), calls.wanted(request.GET))
+    )
+
+
+@page(Right.VIEW)
 def run_figure(request: Signed, pk: int) -> JsonResponse:
-    """Calls, alerts and GPU use of the run."""
-    return JsonResponse(run_chart.figure(run_or_404(request, pk), window=request.GET.get("window", "")))
+    """Calls and alerts of the run."""
+    run, window = run_or_404(request, pk), request.GET.get("window", "")
+    return JsonResponse(run_chart.figure(run, window=window, span=zoom.asked(request.GET)))
+
+
+@page(Right.VIEW)
+def run_gpus(request: Signed, pk: int) -> JsonResponse:
+    """GPU use by process on one of its hosts."""
+    run, window = run_or_404(request, pk), request.GET.get("window", "")
+    stretch = run_chart.stretch_of(run, window, zoom.asked(request.GET))
+    return JsonResponse(gpus.figure(run, _gpu_host(run, request.GET.get("host", "")), stretch))
+
+
+def _gpu_host(run: TrainingRun, wanted: str | None) -> Host | None:
+    """The host asked for, if the run stands on it; else one whose GPUs were seen; else its first."""
+    hosts = Host.objects.filter(placements__run=run).order_by("name")
+    if wanted and wanted.isdecimal() and len(wanted) < 19:
+        return hosts.filter(pk=int(wanted)).first() or hosts.first()
+    seen = GpuSample.objects.filter(host=OuterRef("pk"), occurred_at__gte=run.started_at)
+    return hosts.filter(Exists(seen)).first() or hosts.first()
 
 
 def _with_figures(rows: Any) -> Any:

@@ -70,7 +70,7 @@ def calls_near(incident: Incident, *, start: datetime, end: datetime, limit: int
         return []
     rows = ToolCall.objects.filter(
         run=incident.run_id, started_at__gte=start - timedelta(minutes=10), started_at__lte=end
-    ).select_related("episode")
+    )
     late = list(rows.order_by("-started_at")[:limit])
     return [call for call in reversed(late) if call.ended_at is None or call.ended_at >= start]
 

@@ -83,8 +83,7 @@ UPDATE telemetry_toolcall p SET arguments = c.arguments, arguments_captured = tr
 ENDED = """
 UPDATE telemetry_toolcall a SET ended_at = r.ended_at
   FROM telemetry_toolcall r
- WHERE r.trace_id = ANY(%s) AND r.span_id = ANY(%s) AND a.trace_id = r.trace_id AND a.told_as_id = r.id
-   AND a.ended_at IS NULL AND r.ended_at IS NOT NULL
+ WHERE a.told_as_id = ANY(%s) AND r.id = a.told_as_id AND a.ended_at IS NULL AND r.ended_at IS NOT NULL
 """
 
 
@@ -162,7 +161,7 @@ def _written(slots: list[Slot], traces: list[str]) -> dict[CallKey, Stored]:
     spans = [slot.span_id for slot in slots]
     if inner := [pk for (pk,) in rows(SIDES, {"traces": traces, "spans": spans})]:
         run(OUTER, [inner])
-    run(ENDED, [traces, spans])
+    run(ENDED, [[*(pk for pk, _ in ids.values()), *(slot.told_as for slot in slots if slot.told_as)]])
     found: dict[CallKey, Stored] = {}
     for slot in slots:
         pk, fresh = ids.get(slot.key, (slot.id if slot.moved or slot.filled else None, False))

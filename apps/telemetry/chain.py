@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from apps.core.bulk import rows, run
-from apps.telemetry.rows import LinkRow
+from apps.telemetry.rows import CallKey, LinkRow
 from apps.telemetry.services import staged
 
 GENERATIONS = 32
@@ -23,9 +23,12 @@ INSERT INTO telemetry_spanlink AS l ({names}) SELECT {names} FROM {table}
    AND (l.run_id IS NULL AND EXCLUDED.run_id IS NOT NULL OR l.episode = '' AND EXCLUDED.episode <> ''
         OR l.global_step IS NULL AND EXCLUDED.global_step IS NOT NULL)
 """
+# Those of a trace that has a new link; and else, those that are new or stand right below what is new.
 LACKING = """
 SELECT id FROM telemetry_toolcall
- WHERE {which} AND (run_id IS NULL OR episode_id IS NULL OR global_step IS NULL) ORDER BY id DESC LIMIT %s
+ WHERE (trace_id = ANY(%(linked)s) OR id = ANY(%(calls)s)
+        OR trace_id = ANY(%(traces)s) AND parent_span_id = ANY(%(spans)s))
+   AND (run_id IS NULL OR episode_id IS NULL OR global_step IS NULL) ORDER BY id DESC LIMIT %(most)s
 """
 # A call's own span may be among the links: what it said while its run was not known.
 ABOVE = """
@@ -87,11 +90,21 @@ def store_links(links: Iterable[LinkRow]) -> None:
         run(LINKS.format(names=", ".join(LinkRow._fields), table=table))
 
 
-def lacking(traces: Iterable[str], calls: Iterable[int] = ()) -> list[int]:
-    """The calls of those traces, and of `calls`, whose run, episode or step is not known."""
-    found = [pk for (pk,) in rows(LACKING.format(which="trace_id = ANY(%s)"), [list(traces), MOST_CALLS])]
-    found += [pk for (pk,) in rows(LACKING.format(which="id = ANY(%s)"), [list(calls), MOST_CALLS])]
-    return sorted(set(found))
+def lacking(*, linked: Iterable[str], calls: Iterable[int], keys: Iterable[CallKey]) -> list[int]:
+    """Calls whose run, episode or step is not known and may be now: of traces `linked`, `calls` themselves,
+    and those below `keys`.
+    """
+    below = list(keys)
+    asked = {
+        "linked": list(linked),
+        "calls": list(calls),
+        "traces": sorted({trace for trace, _ in below}),
+        "spans": [span for _, span in below],
+        "most": MOST_CALLS,
+    }
+    if not (asked["linked"] or asked["calls"] or below):
+        return []
+    return [pk for (pk,) in rows(LACKING, asked)]
 
 
 def above(calls: Sequence[int]) -> list[Found]:

@@ -35,7 +35,11 @@ def export(*spans: dict[str, Any]) -> dict[str, Any]:
     return {"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}
 
 
-@pytest.mark.parametrize("spans", [TREE, TREE[::-1]], ids=["from above", "from below"])
+@pytest.mark.parametrize(
+    "spans",
+    [TREE, TREE[::-1], [*TREE[:4], INNER, CALL]],
+    ids=["from above", "from below", "the outer call last"],
+)
 @pytest.mark.parametrize("apart", [True, False], ids=["in requests of their own", "in one request"])
 def test_run_episode_and_step_come_from_above(spans: list[dict[str, Any]], apart: bool) -> None:
     told(Machine.enrolled(), run_start())

@@ -70,7 +70,7 @@ UPDATE telemetry_toolcall c SET told_as_id = p.id
  WHERE c.trace_id = ANY(%(traces)s) AND p.trace_id = c.trace_id AND p.span_id = c.parent_span_id
    AND (c.span_id = ANY(%(spans)s) OR p.span_id = ANY(%(spans)s))
    AND c.told_as_id IS NULL AND c.known_from = 'span' AND p.known_from = 'span' AND p.name = c.name
-   AND p.run_id IS NOT DISTINCT FROM c.run_id
+   AND (c.run_id IS NULL OR p.run_id IS NULL OR c.run_id = p.run_id)
    AND (c.call_id = '' OR p.call_id = '' OR c.call_id = p.call_id)
    AND (NOT c.arguments_captured OR NOT p.arguments_captured OR c.arguments = p.arguments)
 RETURNING c.id

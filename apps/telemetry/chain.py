@@ -4,7 +4,8 @@ A tool call's own span names none of them; an agent's or a trajectory's does, an
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from apps.core.bulk import rows, run
 from apps.telemetry.rows import CallKey, LinkRow
@@ -42,15 +43,16 @@ WITH RECURSIVE up AS (
            SELECT l.parent_span_id, l.run_id, l.episode, l.global_step FROM telemetry_spanlink l
             WHERE l.trace_id = up.trace_id AND l.span_id = up.at
            UNION ALL
-           SELECT c.parent_span_id, NULL, ''::varchar, NULL FROM telemetry_toolcall c
+           SELECT c.parent_span_id, CASE WHEN up.step > 0 THEN c.run_id END, COALESCE(e.native_id, ''),
+                  c.global_step
+             FROM telemetry_toolcall c LEFT JOIN fleet_episode e ON e.id = c.episode_id
             WHERE c.trace_id = up.trace_id AND c.span_id = up.at
            LIMIT 1) p
      WHERE up.step < %s AND up.at <> '')
-SELECT t.id, t.run_id,
-       (array_agg(up.run_id ORDER BY up.step) FILTER (WHERE up.run_id IS NOT NULL))[1],
-       COALESCE((array_agg(up.episode ORDER BY up.step) FILTER (WHERE up.episode <> ''))[1], ''),
-       (array_agg(up.global_step ORDER BY up.step) FILTER (WHERE up.global_step IS NOT NULL))[1]
-  FROM up JOIN telemetry_toolcall t ON t.id = up.call GROUP BY t.id, t.run_id ORDER BY t.id
+SELECT t.id, t.run_id, up.run_id, up.episode, up.global_step
+  FROM up JOIN telemetry_toolcall t ON t.id = up.call
+ WHERE up.run_id IS NOT NULL OR up.episode <> '' OR up.global_step IS NOT NULL
+ ORDER BY t.id, up.step
 """
 PLACE = """
 UPDATE telemetry_toolcall t
@@ -108,15 +110,24 @@ def lacking(*, linked: Iterable[str], calls: Iterable[int], keys: Iterable[CallK
 
 
 def above(calls: Sequence[int]) -> list[Found]:
-    """What stands above each of `calls`; nothing where that is of another run than the call, or of none."""
+    """What stands above each of `calls`, of the same run, the nearest first."""
     if not calls:
         return []
-    found = []
-    for pk, own, run_id, episode, step in rows(ABOVE, [list(calls), GENERATIONS]):
-        of = own or run_id
-        if of is not None and run_id in (None, of) and (episode or step is not None or own is None):
-            found.append(Found(pk, of, episode, step))
-    return found
+    return [
+        found
+        for (pk, own), line in groupby(rows(ABOVE, [list(calls), GENERATIONS]), key=lambda row: row[:2])
+        if (found := _found(pk, own, [row[2:] for row in line])) is not None
+    ]
+
+
+def _found(call: int, own: int | None, line: list[tuple[Any, ...]]) -> Found | None:
+    run = own or next((run for run, _, _ in line if run is not None), None)
+    if run is None:
+        return None
+    ours = [row for row in line if row[0] in (None, run)]
+    episode = next((episode for _, episode, _ in ours if episode), "")
+    step = next((step for _, _, step in ours if step is not None), None)
+    return Found(call, run, episode, step)
 
 
 def place_calls(places: Sequence[Place]) -> dict[int, int]:

@@ -11,7 +11,8 @@ from tests.stack.running import until
 
 PAGES = [
     "/", "/runs/", "/runs/1/", "/runs/unassigned/", "/fleet/", "/fleet/1/", "/orders/", "/rules/", "/audit/",
-    "/people/", "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/password/change/", "/no-such-page/",
+    "/people/", "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/password/change/",
+    "/no-such-page/",
 ]  # fmt: skip
 SIZES = {390: 844, 1024: 768, 1440: 900}
 SIDEWAYS = """() => [document.documentElement, document.querySelector("main")]

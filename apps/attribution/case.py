@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from apps.attribution.choices import Origin
+from apps.telemetry.choices import KnownFrom
 from apps.telemetry.flows import Flow, FlowOwner
 
 UNMEASURED_MS = 1_000.0  # how far clocks may be off where nobody has measured it
@@ -54,6 +55,7 @@ class Call:
     ended_at: float | None
     run_id: int | None
     episode_id: int | None = None
+    known_from: str = KnownFrom.SPAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ UPDATE telemetry_toolcall c SET told_as_id = p.id
  WHERE c.trace_id = ANY(%(traces)s) AND p.trace_id = c.trace_id AND p.span_id = c.parent_span_id
    AND (c.span_id = ANY(%(spans)s) OR p.span_id = ANY(%(spans)s))
    AND c.told_as_id IS NULL AND c.known_from = 'span' AND p.known_from = 'span' AND p.name = c.name
-   AND p.run_id IS NOT DISTINCT FROM c.run_id
+   AND (c.run_id IS NULL OR p.run_id IS NULL OR c.run_id = p.run_id)
    AND (c.call_id = '' OR p.call_id = '' OR c.call_id = p.call_id)
    AND (NOT c.arguments_captured OR NOT p.arguments_captured OR c.arguments = p.arguments)
 RETURNING c.id
@@ -83,8 +83,7 @@ UPDATE telemetry_toolcall p SET arguments = c.arguments, arguments_captured = tr
 ENDED = """
 UPDATE telemetry_toolcall a SET ended_at = r.ended_at
   FROM telemetry_toolcall r
- WHERE r.trace_id = ANY(%s) AND r.span_id = ANY(%s) AND a.trace_id = r.trace_id AND a.told_as_id = r.id
-   AND a.ended_at IS NULL AND r.ended_at IS NOT NULL
+ WHERE a.told_as_id = ANY(%s) AND r.id = a.told_as_id AND a.ended_at IS NULL AND r.ended_at IS NOT NULL
 """
 
 
@@ -162,7 +161,7 @@ def _written(slots: list[Slot], traces: list[str]) -> dict[CallKey, Stored]:
     spans = [slot.span_id for slot in slots]
     if inner := [pk for (pk,) in rows(SIDES, {"traces": traces, "spans": spans})]:
         run(OUTER, [inner])
-    run(ENDED, [traces, spans])
+    run(ENDED, [[*(pk for pk, _ in ids.values()), *(slot.told_as for slot in slots if slot.told_as)]])
     found: dict[CallKey, Stored] = {}
     for slot in slots:
         pk, fresh = ids.get(slot.key, (slot.id if slot.moved or slot.filled else None, False))

@@ -4,10 +4,11 @@ A tool call's own span names none of them; an agent's or a trajectory's does, an
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from apps.core.bulk import rows, run
-from apps.telemetry.rows import LinkRow
+from apps.telemetry.rows import CallKey, LinkRow
 from apps.telemetry.services import staged
 
 GENERATIONS = 32
@@ -23,9 +24,12 @@ INSERT INTO telemetry_spanlink AS l ({names}) SELECT {names} FROM {table}
    AND (l.run_id IS NULL AND EXCLUDED.run_id IS NOT NULL OR l.episode = '' AND EXCLUDED.episode <> ''
         OR l.global_step IS NULL AND EXCLUDED.global_step IS NOT NULL)
 """
+# Those of a trace that has a new link; and else, those that are new or stand right below what is new.
 LACKING = """
 SELECT id FROM telemetry_toolcall
- WHERE {which} AND (run_id IS NULL OR episode_id IS NULL OR global_step IS NULL) ORDER BY id DESC LIMIT %s
+ WHERE (trace_id = ANY(%(linked)s) OR id = ANY(%(calls)s)
+        OR trace_id = ANY(%(traces)s) AND parent_span_id = ANY(%(spans)s))
+   AND (run_id IS NULL OR episode_id IS NULL OR global_step IS NULL) ORDER BY id DESC LIMIT %(most)s
 """
 # A call's own span may be among the links: what it said while its run was not known.
 ABOVE = """
@@ -39,15 +43,16 @@ WITH RECURSIVE up AS (
            SELECT l.parent_span_id, l.run_id, l.episode, l.global_step FROM telemetry_spanlink l
             WHERE l.trace_id = up.trace_id AND l.span_id = up.at
            UNION ALL
-           SELECT c.parent_span_id, NULL, ''::varchar, NULL FROM telemetry_toolcall c
+           SELECT c.parent_span_id, CASE WHEN up.step > 0 THEN c.run_id END, COALESCE(e.native_id, ''),
+                  c.global_step
+             FROM telemetry_toolcall c LEFT JOIN fleet_episode e ON e.id = c.episode_id
             WHERE c.trace_id = up.trace_id AND c.span_id = up.at
            LIMIT 1) p
      WHERE up.step < %s AND up.at <> '')
-SELECT t.id, t.run_id,
-       (array_agg(up.run_id ORDER BY up.step) FILTER (WHERE up.run_id IS NOT NULL))[1],
-       COALESCE((array_agg(up.episode ORDER BY up.step) FILTER (WHERE up.episode <> ''))[1], ''),
-       (array_agg(up.global_step ORDER BY up.step) FILTER (WHERE up.global_step IS NOT NULL))[1]
-  FROM up JOIN telemetry_toolcall t ON t.id = up.call GROUP BY t.id, t.run_id ORDER BY t.id
+SELECT t.id, t.run_id, up.run_id, up.episode, up.global_step
+  FROM up JOIN telemetry_toolcall t ON t.id = up.call
+ WHERE up.run_id IS NOT NULL OR up.episode <> '' OR up.global_step IS NOT NULL
+ ORDER BY t.id, up.step
 """
 PLACE = """
 UPDATE telemetry_toolcall t
@@ -87,23 +92,42 @@ def store_links(links: Iterable[LinkRow]) -> None:
         run(LINKS.format(names=", ".join(LinkRow._fields), table=table))
 
 
-def lacking(traces: Iterable[str], calls: Iterable[int] = ()) -> list[int]:
-    """The calls of those traces, and of `calls`, whose run, episode or step is not known."""
-    found = [pk for (pk,) in rows(LACKING.format(which="trace_id = ANY(%s)"), [list(traces), MOST_CALLS])]
-    found += [pk for (pk,) in rows(LACKING.format(which="id = ANY(%s)"), [list(calls), MOST_CALLS])]
-    return sorted(set(found))
+def lacking(*, linked: Iterable[str], calls: Iterable[int], keys: Iterable[CallKey]) -> list[int]:
+    """Calls whose run, episode or step is not known and may be now: of traces `linked`, `calls` themselves,
+    and those below `keys`.
+    """
+    below = list(keys)
+    asked = {
+        "linked": list(linked),
+        "calls": list(calls),
+        "traces": sorted({trace for trace, _ in below}),
+        "spans": [span for _, span in below],
+        "most": MOST_CALLS,
+    }
+    if not (asked["linked"] or asked["calls"] or below):
+        return []
+    return [pk for (pk,) in rows(LACKING, asked)]
 
 
 def above(calls: Sequence[int]) -> list[Found]:
-    """What stands above each of `calls`; nothing where that is of another run than the call, or of none."""
+    """What stands above each of `calls`, of the same run, the nearest first."""
     if not calls:
         return []
-    found = []
-    for pk, own, run_id, episode, step in rows(ABOVE, [list(calls), GENERATIONS]):
-        of = own or run_id
-        if of is not None and run_id in (None, of) and (episode or step is not None or own is None):
-            found.append(Found(pk, of, episode, step))
-    return found
+    return [
+        found
+        for (pk, own), line in groupby(rows(ABOVE, [list(calls), GENERATIONS]), key=lambda row: row[:2])
+        if (found := _found(pk, own, [row[2:] for row in line])) is not None
+    ]
+
+
+def _found(call: int, own: int | None, line: list[tuple[Any, ...]]) -> Found | None:
+    run = own or next((run for run, _, _ in line if run is not None), None)
+    if run is None:
+        return None
+    ours = [row for row in line if row[0] in (None, run)]
+    episode = next((episode for _, episode, _ in ours if episode), "")
+    step = next((step for _, _, step in ours if step is not None), None)
+    return Found(call, run, episode, step)
 
 
 def place_calls(places: Sequence[Place]) -> dict[int, int]:

@@ -237,6 +237,12 @@ class ToolCall(models.Model):
             ),
         ]
         indexes = [
+            # Read when a call ends that is told under two rows.
+            models.Index(
+                fields=["told_as"],
+                condition=models.Q(told_as__isnull=False),
+                name="telemetry_call_told_as",
+            ),
             # Read when a run begins, and by the list of calls of no known run.
             models.Index(
                 fields=["said_run", "-id"], condition=models.Q(run=None), name="telemetry_call_unassigned"

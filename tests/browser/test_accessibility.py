@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Place, SignIn
 
 PAGES = [
-    "/", "/runs/", "/runs/1/", "/fleet/", "/orders/", "/rules/", "/audit/", "/people/",
+    "/", "/runs/", "/runs/1/", "/runs/unassigned/", "/fleet/", "/orders/", "/rules/", "/audit/", "/people/",
     "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/2fa/webauthn/",
     "/accounts/password/change/", "/accounts/2fa/totp/activate/", "/no-such-page/",
 ]  # fmt: skip

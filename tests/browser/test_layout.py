@@ -10,8 +10,9 @@ from tests.browser.conftest import Place, SignIn
 from tests.stack.running import until
 
 PAGES = [
-    "/", "/runs/", "/runs/1/", "/fleet/", "/fleet/1/", "/orders/", "/rules/", "/audit/", "/people/",
-    "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/password/change/", "/no-such-page/",
+    "/", "/runs/", "/runs/1/", "/runs/unassigned/", "/fleet/", "/fleet/1/", "/orders/", "/rules/", "/audit/",
+    "/people/", "/settings/", "/search/?q=drill", "/accounts/2fa/", "/accounts/password/change/",
+    "/no-such-page/",
 ]  # fmt: skip
 SIZES = {390: 844, 1024: 768, 1440: 900}
 SIDEWAYS = """() => [document.documentElement, document.querySelector("main")]

@@ -35,7 +35,11 @@ def export(*spans: dict[str, Any]) -> dict[str, Any]:
     return {"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}
 
 
-@pytest.mark.parametrize("spans", [TREE, TREE[::-1]], ids=["from above", "from below"])
+@pytest.mark.parametrize(
+    "spans",
+    [TREE, TREE[::-1], [*TREE[:4], INNER, CALL]],
+    ids=["from above", "from below", "the outer call last"],
+)
 @pytest.mark.parametrize("apart", [True, False], ids=["in requests of their own", "in one request"])
 def test_run_episode_and_step_come_from_above(spans: list[dict[str, Any]], apart: bool) -> None:
     told(Machine.enrolled(), run_start())
@@ -97,13 +101,15 @@ def test_both_sides_of_a_call_by_mcp_are_one_call(outer: str, turned: bool) -> N
     told(Machine.enrolled(), run_start())
     mcp = {"mcp__method__name": "tools/call", "gen_ai__tool__name": "fs", "sentinel__run": "rome"}
     said = {"gen_ai__tool__call__arguments": '{"path": "/etc"}'}
-    both = [one("5", "", outer, **mcp), one("6", "5", "tools/call fs", **mcp, **said)]
+    server = {key: value for key, value in mcp.items() if key != "sentinel__run"}  # another service
+    both = [one("5", "", outer, **mcp), one("6", "5", "tools/call fs", **server, **said)]
     text = token()
     for side in both[::-1] if turned else both:
         assert send(export(side), text).status_code == 200
     call = ToolCall.every.get(told_as=None)
     assert (call.span_id, call.arguments) == ("5" * 16, '{"path": "/etc"}')
-    assert ToolCall.every.exclude(told_as=None).get().told_as == call
+    inner = ToolCall.every.exclude(told_as=None).get()
+    assert (inner.told_as, inner.run) == (call, call.run)
 
 
 def test_call_below_its_like_that_says_something_else_is_a_call_of_its_own() -> None:

@@ -149,12 +149,16 @@ def test_process_that_cannot_name_a_call_makes_none(changed: dict[str, Any]) -> 
     assert shown() == []
 
 
-def test_alert_does_not_rest_on_a_call_that_its_own_process_made_up() -> None:
+def test_call_that_only_its_own_process_names_is_a_weak_sign_until_a_trace_tells_of_it() -> None:
+    """What it is worth stands with it; alone it names nobody, in the run's own cgroup it does."""
     machine = Machine.enrolled()
     told(machine, run_start(), process(301, TUNNEL, traceparent=NAMED, **INSIDE))
-    assert Incident.objects.get().origin == "unknown"
+    before = Incident.objects.get().confidence
+    [own] = [one for one in Attribution.objects.get().basis if one["matcher"] == "traceparent"]
+    assert "own word" in own["says"]
+    assert own["strength"] < 50 < before < 80
     told(machine, CALL)
-    assert Incident.objects.get().origin == "model"
+    assert Incident.objects.get().confidence > 90
     assert Attribution.objects.get(superseded_at=None).tool_call == ToolCall.every.get()
 
 

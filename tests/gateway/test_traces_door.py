@@ -54,10 +54,12 @@ def test_earlier_alert_is_matched_with_it() -> None:
     told(
         machine, run_start(), process(202, TUNNEL, at=NOW + 1, cgroup="/sentinel/rome/x", traceparent=parent)
     )
-    assert Incident.objects.get().origin == "unknown"
+    before = Attribution.objects.get(superseded_at=None).strength
     assert send(export(span(" ".join(TUNNEL))["span"]), token()).status_code == 200
     assert Incident.objects.get().origin == "model"
-    assert Attribution.objects.get(superseded_at=None).tool_call == ToolCall.objects.get()
+    now = Attribution.objects.get(superseded_at=None)
+    assert now.tool_call == ToolCall.objects.get()
+    assert now.strength > 95 > before
 
 
 def test_what_cannot_be_read_is_counted_and_the_rest_is_kept() -> None:

@@ -242,6 +242,22 @@ def test_a_launched_run_is_told_from_start_to_end(agent: Callable[[], Any], stat
     assert start["at"] <= end["at"]
 
 
+def test_files_of_the_frameworks_own_are_read_where_the_launch_names_them(
+    agent: Callable[[], Any], state: State, stub: Any, tmp_path: Path
+) -> None:
+    agent()
+    folder, single = tmp_path / "dumps", tmp_path / "traces.jsonl"
+    folder.mkdir()
+    options = ["--trace-file", str(folder), "--trace-file", str(single), "--"]
+    spans = [line({**SPAN, "spanId": own * 16}).decode() for own in "cde"]
+    code = 'echo "$1" > "$4/a.jsonl"; echo "$2" > "$5"; echo "$3" >> "$SENTINEL_TRACE_FILE"'
+    done = launched(state, "theirs", *options, "sh", "-c", code, "sh", *spans, str(folder), str(single))
+    assert done.returncode == 0, done.stderr
+    found = stub.wait(lambda: len(stub.records("span")) >= 3 and stub.records("span"))
+    assert sorted(one["span"]["spanId"][0] for one in found) == ["c", "d", "e"]
+    assert {one["run"] for one in found} == {"theirs"}
+
+
 def test_two_runs_of_one_name_at_once_are_refused(launch: Callable[..., Any], state: State) -> None:
     run = launch("import time; time.sleep(60)")
     argv = [

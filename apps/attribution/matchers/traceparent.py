@@ -3,8 +3,11 @@
 import re
 
 from apps.attribution.case import Call, Case, Match
+from apps.telemetry.choices import KnownFrom
 
 EXACT, SAME_TRACE = 97, 80
+ITS_OWN_WORD = 40  # a process may name what it likes: until a trace tells of the call, this is one sign only
+UNTOLD = " No trace has told of that call yet: this is the process's own word."
 _FORM = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
 
 
@@ -35,6 +38,9 @@ def match(case: Case) -> list[Match]:
     if found is None:
         return []
     call, exact = found
+    if call.known_from == KnownFrom.PROCESS:
+        says = "Its environment carries a trace context that names a tool call." + UNTOLD
+        return [Match("traceparent", ITS_OWN_WORD, says, call)]
     if exact:
         return [
             Match("traceparent", EXACT, "Its environment carries the trace context of this tool call.", call)

@@ -157,7 +157,7 @@ def _case(subject: Subject, book: RunBook, ground: Ground, owner: FlowOwner | No
     traces = [parse(kin.traceparent) for kin in line] + [parse(one.traceparent) for one in around]
     named = [one for ids in traces if ids for one in ground.traced.get(ids[0], ())]
     asked = [ground.own[subject.own_call]] if subject.own_call in ground.own else []
-    calls = {one.call.id: _on_clock(one, subject, ground.voices) for one in [*asked, *named, *begun]}
+    calls = {one.call.id: _on_clock(one, subject, ground.voices) for one in [*begun, *named, *asked]}
     return Case(
         occurred_at=at,
         run_id=subject.run_id,
@@ -289,13 +289,15 @@ _FIELDS = (
     "run_id",
     "episode_id",
     "host_id",
+    "known_from",
+    "told_as_id",
 )
 
 
 def _call(row: tuple[Any, ...]) -> Located:
-    pk, trace, span, name, arguments, captured, started, ended, run, episode, host = row
+    pk, trace, span, name, arguments, captured, started, ended, run, episode, host, known, told_as = row
     call = Call(
-        id=pk,
+        id=told_as or pk,  # one call that is told in two rows is one
         trace_id=trace,
         span_id=span,
         name=name,
@@ -305,6 +307,7 @@ def _call(row: tuple[Any, ...]) -> Located:
         ended_at=ended.timestamp() if ended else None,
         run_id=run,
         episode_id=episode,
+        known_from=known,
     )
     return Located(call, host)
 
@@ -319,6 +322,7 @@ def _near(subjects: Sequence[Subject]) -> dict[tuple[str, int], Near]:
         ids = {s.run_id if kind == "run" else s.host_id for s in of}
         first, last = min(s.occurred_at for s in of), max(s.occurred_at for s in of)
         calls = ToolCall.objects.filter(
+            told_as=None,
             **{f"{kind}_id__in": ids},
             started_at__lte=last + timedelta(seconds=1),
             started_at__gte=first - LONGEST_CALL,
@@ -333,7 +337,7 @@ def _traced(contexts: Iterable[str]) -> dict[str, list[Located]]:
     traces = {ids[0] for text in contexts if text and (ids := parse(text))}
     found: dict[str, list[Located]] = defaultdict(list)
     if traces:
-        calls = ToolCall.objects.filter(trace_id__in=traces).order_by("-started_at")
+        calls = ToolCall.every.filter(trace_id__in=traces).order_by("-started_at")
         for row in calls.values_list(*_FIELDS)[:MOST_CALLS]:
             found[row[1]].append(_call(row))
     return found
@@ -343,4 +347,4 @@ def _own(wanted: Iterable[int]) -> dict[int, Located]:
     ids = list(wanted)
     if not ids:
         return {}
-    return {row[0]: _call(row) for row in ToolCall.objects.filter(pk__in=ids).values_list(*_FIELDS)}
+    return {row[0]: _call(row) for row in ToolCall.every.filter(pk__in=ids).values_list(*_FIELDS)}

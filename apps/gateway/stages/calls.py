@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
 from apps.core.jsontext import storable_json
@@ -18,8 +19,9 @@ from apps.gateway.otlp import Seen
 from apps.gateway.stages.processes import SeenProcess
 from apps.telemetry import calls, chain
 from apps.telemetry.choices import TOLD, KnownFrom
-from apps.telemetry.rows import CallRow, LinkRow
+from apps.telemetry.rows import CallKey, CallRow, LinkRow
 
+MOST_ASKED = 10_000  # calls of one lot that answers ask for: what is beyond is known by its spans
 MOST_NAMED = 200  # calls that the processes of one run make known in one lot: they may name any number
 
 
@@ -73,28 +75,33 @@ def keep(lot: Lot, book: RunBook, processes: Iterable[SeenProcess]) -> Calls:
 
 def keep_sources(sources: list[Source], *, begun: dict[int, list[str]] | None = None) -> Calls:
     """Tool calls and episodes of spans from whichever door. `begun`: runs that began, by their names."""
-    links = [_link(source) for source in sources if source.known_from == KnownFrom.SPAN]
-    chain.store_links(link for link in links if link is not None)
+    found = [_link(source) for source in sources if source.known_from == KnownFrom.SPAN]
+    links = [link for link in found if link is not None]
+    chain.store_links(links)
     episodes = runs.keep_episodes(
-        _episode(source, run_id)
+        _episode(source, source.run_id)
         for source in sources
-        if (run_id := source.run_id) is not None
-        and source.seen.episode
-        and (source.seen.whole or source.seen.tool)
+        if source.run_id is not None and source.seen.episode and (source.seen.whole or source.seen.tool)
     )
-    called = [*(source for source in sources if source.seen.tool or source.known_from not in TOLD)]
-    called += [one for source in sources for one in _asked(source)]
-    ids = calls.store_calls(_row(source, episodes) for source in called)
+    called = [source for source in sources if source.seen.tool or source.known_from not in TOLD]
+    called += islice((one for source in sources for one in _asked(source)), MOST_ASKED)
+    stored = calls.store_calls(_row(source, episodes) for source in called)
+    news = _news(called, stored)
+    claimed = [pk for run, names in (begun or {}).items() for pk in calls.claim_calls(run, names=names)]
+    linked = {link.trace_id for link in links}
+    wanted = chain.lacking(linked=linked, calls=[*news, *claimed], keys=stored.keys())
+    return Calls(list(news.values()), _placed(wanted))
+
+
+def _news(called: list[Source], stored: dict[CallKey, calls.Stored]) -> dict[int, SeenCall]:
+    """Each call of which something was learnt, by its id; by what tells its text, where anything does."""
     news: dict[int, SeenCall] = {}
     for source in called:
-        stored = ids.get((source.seen.trace_id, source.seen.span_id))
-        before = news.get(stored.id) if stored else None
-        if stored and (before is None or not before.seen.captured):
-            more = (source.host_id, source.run_id)
-            news[stored.id] = SeenCall(source.item, source.seen, *stored, *more)
-    claimed = [pk for run, names in (begun or {}).items() for pk in calls.claim_calls(run, names=names)]
-    placed = _placed({source.seen.trace_id for source in sources}, claimed)
-    return Calls(list(news.values()), placed)
+        one = stored.get((source.seen.trace_id, source.seen.span_id))
+        before = news.get(one.id) if one else None
+        if one and (before is None or not before.seen.captured):
+            news[one.id] = SeenCall(source.item, source.seen, *one, source.host_id, source.run_id)
+    return news
 
 
 def _begun(lot: Lot, book: RunBook) -> dict[int, list[str]]:
@@ -102,11 +109,9 @@ def _begun(lot: Lot, book: RunBook) -> dict[int, list[str]]:
     return {run.pk: [run.name, run.marker] for run in starts if run is not None}
 
 
-def _placed(traces: set[str], claimed: list[int]) -> dict[int, int]:
-    """Calls of these traces stand where the spans above them say."""
-    if not traces and not claimed:
-        return {}
-    found = chain.above(chain.lacking(traces, claimed))
+def _placed(wanted: list[int]) -> dict[int, int]:
+    """The calls stand where the spans above them say."""
+    found = chain.above(wanted)
     episodes = runs.keep_episodes(
         Episode(run_id=one.run_id, native_id=one.episode, global_step=one.global_step)
         for one in found

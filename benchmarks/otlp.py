@@ -125,6 +125,8 @@ def request(spans: int = SIZE, text: int = 200) -> bytes:
         for key, value in told.items():
             pair = span.attributes.add()
             pair.key, pair.value.string_value = key, value
+        step = span.attributes.add()
+        step.key, step.value.int_value = "sentinel.global_step", 1
     return whole.SerializeToString()
 
 

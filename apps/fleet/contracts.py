@@ -67,6 +67,9 @@ def set_contract(run: TrainingRun, change: Change, *, by: By) -> RunContract:
     reason = storable(change.reason.strip(), limit=REASON + 1)
     now = timezone.now()
     rows = versions(run)
+    newest = rows[0] if rows else None
+    if change.version != (newest.version if newest else 0):
+        raise Lost(newest)  # before anything is compared with what the person has not seen
     wrong = [] if 10 <= len(reason) <= REASON else [f"A reason has 10 to {REASON} characters."]
     # Compared with what holds without an end, lest what was allowed for a time stays allowed for good
     lasting = next((row for row in rows if row.ends_at is None), None)
@@ -74,9 +77,6 @@ def set_contract(run: TrainingRun, change: Change, *, by: By) -> RunContract:
     wrong += _bad_end(change.ends_at, wider, now)
     if wrong:
         raise Refused(wrong)
-    newest = rows[0] if rows else None
-    if change.version != (newest.version if newest else 0):
-        raise Lost(newest)
     return _kept(run, change, reason, wider, by)
 
 

@@ -78,11 +78,7 @@ def keep_sources(sources: list[Source], *, begun: dict[int, list[str]] | None = 
     found = [_link(source) for source in sources if source.known_from == KnownFrom.SPAN]
     links = [link for link in found if link is not None]
     chain.store_links(links)
-    episodes = runs.keep_episodes(
-        _episode(source, source.run_id)
-        for source in sources
-        if source.run_id is not None and source.seen.episode and (source.seen.whole or source.seen.tool)
-    )
+    episodes = runs.keep_episodes(_episodes(sources))
     called = [source for source in sources if source.seen.tool or source.known_from not in TOLD]
     called += islice((one for source in sources for one in _asked(source)), MOST_ASKED)
     stored = calls.store_calls(_row(source, episodes) for source in called)
@@ -183,6 +179,20 @@ def _named(processes: Iterable[SeenProcess], book: RunBook) -> Iterator[Source]:
         number[row.run_id] += 1
         seen = otlp.bare(*ids, started_at=row.started_at.timestamp())
         yield Source(process.item, seen, row.host_id, row.run_id, row.received_at, KnownFrom.PROCESS)
+
+
+def _episodes(sources: list[Source]) -> Iterator[Episode]:
+    """Each episode once, by its own span where that is there, else by one of its calls."""
+    told: dict[tuple[int, str], Source] = {}
+    for source in sources:
+        if source.run_id is None or not source.seen.episode:
+            continue
+        if source.seen.whole:
+            told[source.run_id, source.seen.episode] = source
+        elif source.seen.tool:
+            told.setdefault((source.run_id, source.seen.episode), source)
+    for (run_id, _), source in told.items():
+        yield _episode(source, run_id)
 
 
 def _episode(source: Source, run_id: int) -> Episode:

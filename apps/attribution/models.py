@@ -4,7 +4,7 @@ from django.db import models
 
 from apps.attribution.choices import Origin
 from apps.detection.models import Alert
-from apps.telemetry.models import ToolCall
+from apps.telemetry.models import Process, ToolCall
 
 
 class Attribution(models.Model):
@@ -18,6 +18,10 @@ class Attribution(models.Model):
     alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="attributions", db_index=False)
     tool_call = models.ForeignKey(
         ToolCall, null=True, blank=True, on_delete=models.PROTECT, related_name="attributions", db_index=False
+    )
+    # Whose signs were weighed: the alert's own, or who is found to have held the connection that it names.
+    process = models.ForeignKey(
+        Process, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     origin = models.CharField(max_length=12, choices=Origin)
     strength = models.PositiveSmallIntegerField()  # 0 to 100

@@ -21,8 +21,8 @@ MOST_AGAIN = 500
 BEFORE, AFTER = timedelta(seconds=2), timedelta(seconds=600)
 
 _COLUMNS = (
-    "alert_id", "tool_call_id", "origin", "strength", "clock_error_ms", "delta_ms", "basis", "missing",
-    "made_at",
+    "alert_id", "tool_call_id", "process_id", "origin", "strength", "clock_error_ms", "delta_ms", "basis",
+    "missing", "made_at",
 )  # fmt: skip
 
 SUPERSEDE = """
@@ -40,11 +40,13 @@ class Before(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attributed:
-    """What was concluded about one alert, and what before."""
+    """What was concluded about one alert, and what before; whose signs were weighed, and of which run."""
 
     alert_id: int
     conclusion: Conclusion
     before: Before | None = None
+    process_id: int | None = None
+    run_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -109,7 +111,8 @@ def _concluded(subjects: Sequence[Subject], book: RunBook) -> list[Attributed]:
             found = bare[alike]
         else:  # a burst of alerts that name no process, with no tool call near: all have this conclusion
             found = bare[alike] = conclude(case)
-        made.append(Attributed(subject.alert_id, found))
+        process = case.held.process_id if case.held else subject.process_id
+        made.append(Attributed(subject.alert_id, found, None, process, case.run_id))
     return made
 
 
@@ -124,7 +127,7 @@ def _store(subjects: Sequence[Subject], made: Sequence[Attributed]) -> None:
             said = texts[id(what)] = (json_text(what.basis), json_text(what.missing))
         call = what.call.id if what.call else None
         measured = (what.strength, subject.clock_error_ms, what.delta_ms)
-        lines.append((one.alert_id, call, str(what.origin), *measured, *said, now))
+        lines.append((one.alert_id, call, one.process_id, str(what.origin), *measured, *said, now))
     copy("attribution_attribution", _COLUMNS, lines)
 
 

@@ -27,6 +27,7 @@ class Leaning:
     strength: int
     before: tuple[str, int] | None = None  # what it said until now
     because: str = ""
+    run_id: int | None = None  # of the process that was found to have done it
 
 
 @dataclass(slots=True)
@@ -127,6 +128,7 @@ def grow(groups: Sequence[Group], joined: Joined, leanings: Leanings) -> list[Gr
         _lean(kept[pk], leanings.by_key.get(group.key, ()), grown[pk])
     for pk, found in earlier.items():
         _lean(kept[pk], found, grown[pk])
+        _find_run(kept[pk], found, grown[pk])
     _say_opened([kept[pk] for pk in sorted(joined.opened & kept.keys())])
     return [one for one in grown.values() if one.opened or one.count or one.changed]
 
@@ -197,6 +199,20 @@ def _lean(incident: Incident, leanings: Iterable[Leaning], one: Grown) -> None:
     because = next((was.because for was in told if was.because), "")
     _say_leaning(incident, before, sure, because)
     one.changed.append("origin")
+
+
+def _find_run(incident: Incident, told: Iterable[Leaning], one: Grown) -> None:
+    """An incident of a host is one of a run once its process was found: so that the run can be stopped."""
+    run = next((was.run_id for was in told if was.run_id is not None), None)
+    if incident.run_id is not None or run is None:
+        return
+    incident.run_id = one.run_id = run
+    incident.save(update_fields=["run"])
+    StatusChange.objects.create(
+        incident=incident, field="run", after=str(incident.run)[:150], by=SYSTEM.name,
+        note=next((was.because for was in told if was.because), ""),
+    )  # fmt: skip
+    one.changed.append("run")
 
 
 def _say_leaning(incident: Incident, before: str, sure: int, because: str) -> None:

@@ -54,6 +54,7 @@ class Case:
     @cached_property
     def processes(self) -> list[Process]:
         """Processes that raised alerts, the one of the join first."""
-        first = [self.join.alert.process] if self.join.alert and self.join.alert.process else []
-        rest = [row.process for row in self.rows if row.process]
-        return list({row.pk: row for row in first + rest}.values())
+        rows = [self.join.alert, *self.rows] if self.join.alert else self.rows
+        held = ((row.process, alerts.current(row)) for row in rows)
+        seen = [own or (found.process if found else None) for own, found in held]
+        return list({row.pk: row for row in seen if row}.values())

@@ -28,6 +28,7 @@ GLYPHS = {
     "origin": "model",
     "judged": "hand",
     "join": "flow",
+    "run": "runs",
     "opened": "plus",
     "grew": "escalating",
 }
@@ -39,6 +40,7 @@ WORDS = {
     "origin": "Origin",
     "judged": "Who did it",
     "join": "The join",
+    "run": "Run",
 }
 
 __all__ = ["SHOWN", "as_text", "of_change", "of_incident"]

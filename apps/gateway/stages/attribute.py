@@ -80,4 +80,4 @@ def _flow(row: AlertRow) -> Flow | None:
 def leaning(one: Attributed, *, because: str = "") -> Leaning:
     """What one attribution says about its incident, and what it said before."""
     before = (one.before.origin, one.before.strength) if one.before else None
-    return Leaning(one.conclusion.origin, one.conclusion.strength, before, because)
+    return Leaning(one.conclusion.origin, one.conclusion.strength, before, because, one.run_id)

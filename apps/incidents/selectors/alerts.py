@@ -92,7 +92,7 @@ def _near_ids(incident: Incident) -> list[int]:
 
 
 def _whole(rows: QuerySet[Alert]) -> QuerySet[Alert]:
-    now = Attribution.objects.filter(superseded_at=None).select_related("tool_call__episode")
+    now = Attribution.objects.filter(superseded_at=None).select_related("tool_call__episode", "process")
     return (
         rows.select_related("rule", "host", "run", "process", "connection", "batch", "report__source")
         .prefetch_related(Prefetch("attributions", queryset=now, to_attr="concluded"))

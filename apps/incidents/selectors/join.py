@@ -9,7 +9,7 @@ from apps.attribution.models import Attribution
 from apps.detection.models import Alert
 from apps.incidents.models import Incident
 from apps.incidents.selectors import alerts
-from apps.telemetry.models import Connection, Process, ToolCall
+from apps.telemetry.models import Connection, Process
 
 UNSEEN = "Not looked at yet: the alert was stored, the join has not run."
 
@@ -57,7 +57,7 @@ def of(incident: Incident, rows: list[Alert] | None = None) -> Join:
     return Join(
         alert=alert,
         attribution=found,
-        facts=thread(alert, found.tool_call if found else None) if alert else [],
+        facts=thread(alert, found) if alert else [],
         basis=list(found.basis) if found else [],
         missing=[str(item) for item in found.missing] if found else [UNSEEN],
         clock_error_ms=found.clock_error_ms if found else None,
@@ -71,13 +71,14 @@ def glance(incident: Incident) -> Join:
     return of(incident, [alert] if alert else [])
 
 
-def thread(alert: Alert, call: ToolCall | None) -> list[Fact]:
+def thread(alert: Alert, found: Attribution | None) -> list[Fact]:
     """The knots in order of time; the first is the origin of all the deltas."""
     knots: list[tuple[str, datetime, str, Any, Any]] = [("alert", alert.occurred_at, alert.title, "", alert)]
     if alert.connection:
         knots.append(_connection(alert.connection))
-    if alert.process:
-        knots.append(_process(alert.process, seen=alert.occurred_at))
+    call = found.tool_call if found else None
+    if process := alert.process or (found.process if found else None):
+        knots.append(_process(process, seen=alert.occurred_at))
     if call:
         knots.append(("call", call.started_at, f"Tool call {call.name}", call.arguments, call))
     # By time and not by kind: a process that was there before the call has to look like it.
@@ -93,8 +94,7 @@ def hypotheses(rows: list[Alert]) -> list[Hypothesis]:
 
 
 def _told(alert: Alert, found: Attribution) -> Told:
-    by_wire = any(isinstance(fact, dict) and fact.get("matcher") == "flow" for fact in found.basis)
-    seen = alert.process_id is not None or by_wire
+    seen = alert.process_id is not None or found.process_id is not None
     return Told(found.origin, found.strength, found.basis, found.missing, seen)
 
 

@@ -17,7 +17,7 @@ def test_calls_of_a_trajectory_are_known_from_the_record() -> None:
     machine = Machine.enrolled()
     told(machine, run_start(), *records_of(line(TRAJECTORY), run="rome"))
     told(machine, *records_of(line(TRAJECTORY), run="rome"))
-    calls = list(ToolCall.objects.select_related("episode"))
+    calls = list(ToolCall.objects.select_related("episode").order_by("call_id"))
     assert [(call.known_from, call.name, call.call_id) for call in calls] == [
         ("record", "bash", "c1"),
         ("record", "bash", "c2"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.attribution.choices import Origin
-from apps.attribution.conclude import joined
+from apps.attribution.conclude import ENOUGH, joined
 
 LABELS = {
     Origin.MODEL: "The AI agent did it",
@@ -76,8 +76,8 @@ def _weighed(origin: Origin, found: Sequence[Told]) -> Hypothesis:
 
 
 def _rivalled(said: int, told: Told) -> int:
-    """A hypothesis that lost is never shown above the one that won."""
-    return said if told.origin == Origin.UNKNOWN else min(said, max(told.strength - 1, 0))
+    """A hypothesis that lost is shown as one that names nobody: its signs are true of the winner as well."""
+    return said if told.origin == Origin.UNKNOWN else min(said, ENOUGH - 1, max(told.strength - 1, 0))
 
 
 def _monitoring(found: Sequence[Told]) -> Hypothesis:

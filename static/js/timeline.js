@@ -175,7 +175,8 @@ function paint(plot) {
   plot.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
 }
 
-/* A figure wider than its box opens where something happened: at the joined call, else at the newest. */
+/* A figure wider than its box opens where something happened: at the joined call, else at the newest, and not
+   in the time to come. */
 const brought = new WeakSet();
 
 function bring(plot, layout) {
@@ -183,9 +184,11 @@ function bring(plot, layout) {
   if (brought.has(plot) || box.scrollWidth <= box.clientWidth) return;
   brought.add(plot);
   const [from, to] = layout.xaxis.range.map(millis);
-  const thread = layout.shapes?.find((shape) => shape.line.color === "$origin-model");
-  const share = thread ? (millis(thread.x0) - from) / (to - from) : 1;
-  box.scrollLeft = thread ? Math.max(0, share * plot.clientWidth - 120) : box.scrollWidth;
+  const of = (color) => layout.shapes?.find((shape) => shape.line.color === color);
+  const share = (shape) => (millis(shape.x0) - from) / (to - from) * plot.clientWidth;
+  const thread = of("$origin-model"), now = of("$accent");
+  if (thread) box.scrollLeft = Math.max(0, share(thread) - 120);
+  else box.scrollLeft = now ? Math.max(0, share(now) + 40 - box.clientWidth) : box.scrollWidth;
 }
 
 /* ── zoom: the server is asked for what lies in the stretch that is looked at ── */

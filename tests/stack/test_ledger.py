@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.stack.ledger import MARK, Ledger, boot, started
+from tests.hostagent.acting import until
 
 
 @pytest.fixture
@@ -50,6 +51,8 @@ def test_a_grandchild_that_left_the_group_is_found_by_its_mark(tmp_path: Path) -
     ledger = write_record(tmp_path, 0, "", boot_id=boot())
     env = os.environ | {MARK: ledger.instance}
     with subprocess.Popen(["sleep", "60"], env=env, start_new_session=True) as grandchild:
+        environ = Path(f"/proc/{grandchild.pid}/environ")
+        until(lambda: MARK.encode() in environ.read_bytes())  # the kernel shows it a little after the exec
         assert ledger.take_over() == 1
         assert grandchild.wait(5) < 0
 

@@ -231,6 +231,14 @@ def test_script_of_another_episode_speaks_for_the_one_that_wrote_it() -> None:
     assert found.call.id == 1
 
 
+def test_of_the_call_that_wrote_the_code_and_the_one_that_starts_it_the_latter_did_it() -> None:
+    code = {"command": "cat > fetch.py <<'EOF'\nimport socket\nEOF"}
+    calls = (script(1, code, start=90), script(2, {"command": "python3 fetch.py"}, start=99))
+    [found] = command.match(case(kin(argv=("python3", "fetch.py")), calls=calls))
+    assert found.call is not None
+    assert (found.call.id, found.strength) == (2, command.SCRIPT)
+
+
 def test_renamed_program_is_the_file_that_a_tool_call_made() -> None:
     copied = script(1, {"command": "cp /usr/bin/ssh /tmp/.x/kworker"}, start=90)
     [found] = command.match(case(kin(argv=("[kworker/0:1]", "-N"), exe="/tmp/.x/kworker"), calls=(copied,)))

@@ -75,7 +75,9 @@ def _signs(call: Call, own: Asked, kin: Kin, steps: int, earlier: Files) -> Iter
     if started > 1:
         yield STARTS if started > 2 else SHORT, f"Its text starts what {whose} is, word for word."
     for path, content in earlier:
-        if content and _starts(content, kin.argv) and any(_names(one, path) for one in own.programs):
+        if started and _runs(kin, path):
+            yield SCRIPT, f"It starts {path}, which the episode wrote before."
+        elif content and _starts(content, kin.argv) and any(_names(one, path) for one in own.programs):
             yield SCRIPT, f"It starts {path}, which the episode wrote before and which starts {whose}."
     for path, content in own.files:
         if _runs(kin, path):

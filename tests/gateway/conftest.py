@@ -18,3 +18,10 @@ async def machine(transactional_db: None) -> AsyncIterator[Any]:
     yield await sync_to_async(Machine.enrolled)()
     await pool.close()
     await sync_to_async(connections.close_all)()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_knocked() -> None:
+    from apps.gateway import throttle  # a conftest of a folder is read before Django is set up
+
+    throttle.forget()

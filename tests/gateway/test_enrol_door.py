@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.core.cache import cache
 from django.test import Client
 
 from apps.audit.services import SYSTEM
@@ -17,11 +16,6 @@ from apps.fleet.services import offer_enrolment
 from hostagent import protocol
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _fresh_throttle() -> None:
-    cache.clear()
 
 
 def asked(key: Ed25519PrivateKey, **changed: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from apps.audit.models import AuditEntry
 from apps.audit.services import By
 from apps.fleet.models import TraceToken, TrainingRun
 from apps.fleet.trace_tokens import make_trace_token, revoke_trace_token
-from apps.gateway import traces
+from apps.gateway import throttle, traces
+from apps.gateway.auth import RefusedError
 from apps.telemetry.models import SpanLink, ToolCall
 from tests.api.script import Script, script_of
 from tests.console.cast import browser, person
@@ -133,3 +134,20 @@ def test_same_request_from_many_at_once_is_stored_once() -> None:
     assert (call.known_from, call.call_id, call.span_id) == ("span", "call-1", span()["span"]["spanId"])
     assert call.asked_key
     assert SpanLink.objects.count() == 1
+
+
+def test_windows_of_time_are_counted_apart_and_forgotten_when_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(throttle, "MOST_KEYS", 2)
+    now = [100.0]
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: now[0])
+    throttle.throttle_key("a", most=2, seconds=60, by=2)
+    with pytest.raises(RefusedError) as refused:
+        throttle.throttle_key("a", most=2, seconds=60)
+    assert refused.value.retry_after == 60
+    now[0] += 61
+    throttle.throttle_key("a", most=2, seconds=60)
+    for key in ("b", "c"):
+        throttle.throttle_key(key, most=1, seconds=60)
+    throttle.throttle_key("a", most=2, seconds=60, by=2)  # as if it came for the first time

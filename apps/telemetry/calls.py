@@ -195,7 +195,7 @@ def _whole(slot: Slot) -> CallRow:
     if row is None:
         raise ValueError("nothing to store")
     if more is None or slot.id is not None:
-        return row._replace(asked_key=slot.asked_key)
+        return row if row.asked_key == slot.asked_key else row._replace(asked_key=slot.asked_key)
     said = row if row.arguments_captured else more
     return row._replace(
         asked_key=slot.asked_key,

@@ -90,7 +90,8 @@ class Matching:
         if slot is None:
             slot = self._new(row)
         self._unlist(slot)
-        slot.row = row if slot.row is None else merged(slot.row, row)
+        if slot.row is not row:
+            slot.row = row if slot.row is None else merged(slot.row, row)
         slot.text_is_new = slot.text_is_new or (row.arguments_captured and not slot.captured)
         slot.captured = slot.captured or row.arguments_captured
         slot.known_from, slot.call_id = row.known_from, slot.call_id or row.call_id

@@ -176,8 +176,7 @@ class VouchedCalls(models.Manager["ToolCall"]):
     """Tool calls that something else than a process vouches for.
 
     One that a process alone names is hardly evidence about that process, which may name what it likes: who
-    weighs it asks `every` for it. And one
-    that was asked for and is told under another row since is that row.
+    weighs it asks `every` for it. And one that was asked for and is told under another row since is that row.
     """
 
     def get_queryset(self) -> models.QuerySet["ToolCall"]:

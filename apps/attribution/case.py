@@ -56,6 +56,7 @@ class Call:
     run_id: int | None
     episode_id: int | None = None
     known_from: str = KnownFrom.SPAN
+    sandbox: str = ""  # the native id of the container or sandbox that it says it runs in
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from apps.attribution.matchers import MATCHERS
 from apps.attribution.matchers.traceparent import parse
 
 TEXTUAL = frozenset({"command", "own_text"})  # what the agent itself wrote; other marks are inherited
-NEAR = frozenset({"time", "membership", "neighbours", "flow"})  # true of whoever went there as well
+NEAR = frozenset(
+    {"time", "membership", "neighbours", "sandbox", "flow"}
+)  # true of whoever went there as well
 
 ENOUGH = 50  # below, a tool call is shown as a candidate and nobody is named
 CERTAIN = 99

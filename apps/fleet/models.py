@@ -172,7 +172,9 @@ class Sandbox(models.Model):
     """The container, cgroup or network namespace in which an episode's tools run."""
 
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="sandboxes")
-    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    host = models.ForeignKey(  # null: it came through the trace door, which knows no host
+        Host, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     native_id = models.CharField(max_length=200)
     cgroup = models.CharField(max_length=400, blank=True)
     netns = models.BigIntegerField(null=True, blank=True)

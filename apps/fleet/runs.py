@@ -12,7 +12,7 @@ from apps.core.text import storable
 from apps.core.transitions import move
 from apps.fleet.choices import LIVE_RUNS, RunState
 from apps.fleet.contracts import told_at_start
-from apps.fleet.models import Episode, Placement, TrainingRun
+from apps.fleet.models import Episode, Placement, Sandbox, TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,21 @@ def keep_episodes(seen: Iterable[Episode]) -> dict[tuple[int, str], int]:
     for episode in found:
         _fill(episode, wanted.get((episode.run_id, episode.native_id)))
     return {(episode.run_id, episode.native_id): episode.pk for episode in found}
+
+
+def keep_sandboxes(seen: Iterable[tuple[int, str, int | None]]) -> dict[tuple[int, str], int]:
+    """Every sandbox (run, native id, host) is there once; answers their ids by run and native id."""
+    wanted: dict[tuple[int, str], int | None] = {}
+    for run_id, native_id, host_id in seen:
+        wanted[run_id, native_id] = wanted.get((run_id, native_id)) or host_id
+    if not wanted:
+        return {}
+    rows = [Sandbox(run_id=key[0], native_id=key[1], host_id=wanted[key]) for key in sorted(wanted)]
+    Sandbox.objects.bulk_create(rows, ignore_conflicts=True)
+    found = Sandbox.objects.filter(
+        run_id__in={key[0] for key in wanted}, native_id__in={key[1] for key in wanted}
+    )
+    return {(sandbox.run_id, sandbox.native_id): sandbox.pk for sandbox in found}
 
 
 def _fill(kept: Episode, seen: Episode | None) -> None:

@@ -55,6 +55,7 @@ ARGUMENTS = (
 )
 ARGUMENT = "mcp.request.argument."  # one attribute an argument
 ENTITY_KINDS = ("traceloop.span.kind", "openinference.span.kind")
+SANDBOX = ("sentinel.sandbox", "sandbox_id", "rock.sandbox_id", "container.id")
 NATIVE = (
     "env_id",
     "group_id",
@@ -87,6 +88,7 @@ class Seen:
     arguments: str
     captured: bool
     native_ids: dict[str, str]
+    sandbox: str = ""
     asked: tuple[Asked, ...] = ()
     told_after: bool = False  # out of a record that was written after the fact, with no times of its own
 
@@ -120,6 +122,7 @@ def read_span(span: dict[str, Any], *, run: str = "", resource: Any = None) -> S
         arguments=text_of(said) if said is not None else "",
         captured=said is not None,
         native_ids={name: _first(known, (name,), 200) for name in NATIVE if name in known},
+        sandbox=_first(known, SANDBOX, 200),
         asked=() if tool else otlp_asked.asked(known, _events(span)),
         told_after=known.get("sentinel.told_after") is True,
     )

@@ -41,6 +41,7 @@ INSERT INTO telemetry_toolcall AS t ({names}) SELECT {names} FROM {table}
                      ELSE COALESCE(t.run_id, EXCLUDED.run_id) END,
        episode_id = COALESCE(t.episode_id, EXCLUDED.episode_id),
        host_id = COALESCE(t.host_id, EXCLUDED.host_id),
+       sandbox_id = COALESCE(t.sandbox_id, EXCLUDED.sandbox_id),
        global_step = COALESCE(t.global_step, EXCLUDED.global_step),
        call_id = COALESCE(NULLIF(t.call_id, ''), EXCLUDED.call_id),
        said_run = COALESCE(NULLIF(t.said_run, ''), EXCLUDED.said_run),

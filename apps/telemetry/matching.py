@@ -217,4 +217,5 @@ def merged(first: CallRow, then: CallRow) -> CallRow:
         run_id=first.run_id or then.run_id,
         episode_id=first.episode_id or then.episode_id,
         call_id=first.call_id or then.call_id,
+        sandbox_id=first.sandbox_id or then.sandbox_id,
     )

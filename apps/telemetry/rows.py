@@ -84,6 +84,7 @@ class CallRow(NamedTuple):
     known_from: str = "span"
     said_run: str = ""
     asked_key: str = ""
+    sandbox_id: int | None = None
 
 
 class LinkRow(NamedTuple):

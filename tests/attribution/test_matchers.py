@@ -16,6 +16,7 @@ from apps.attribution.matchers import (
     neighbours,
     overlap,
     own_text,
+    sandbox,
     scheduler,
     session,
     traceparent,
@@ -316,3 +317,31 @@ def test_clocks_that_may_be_far_off_make_nearness_in_time_weak() -> None:
     near = overlap.match(case(calls=(call(1),)))[0].strength
     far = overlap.match(case(calls=(call(1),), clock_error_ms=30_000.0))[0].strength
     assert far < near / 10
+
+
+BOX = "4f1d2c" * 10
+INSIDE = f"/system.slice/docker-{BOX}.scope"
+
+
+def boxed(number: int, *, start: float, box: str = BOX) -> Call:
+    return Call(number, TRACE, OTHER, "bash", "", False, start, start + 1, run_id=1, sandbox=box)
+
+
+def test_container_that_one_tool_call_names() -> None:
+    [found] = sandbox.match(
+        case(kin(cgroup=INSIDE), calls=(boxed(1, start=99), boxed(2, start=99, box="x" * 60)))
+    )
+    assert found.call is not None
+    assert (found.call.id, found.strength) == (1, sandbox.ONLY_ONE)
+
+
+def test_of_several_in_one_container_the_latest_that_had_begun() -> None:
+    calls = (boxed(1, start=90), boxed(2, start=100), boxed(3, start=200))
+    [found] = sandbox.match(case(kin(cgroup=INSIDE), calls=calls))
+    assert found.call is not None
+    assert (found.call.id, found.strength) == (2, sandbox.LATEST)
+
+
+@pytest.mark.parametrize("box", ["", "docker", "f" * 60])
+def test_other_or_short_names_are_no_container(box: str) -> None:
+    assert sandbox.match(case(kin(cgroup=INSIDE), calls=(boxed(1, start=99, box=box),))) == []

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.fleet.models import Episode
+from apps.attribution.models import Attribution
+from apps.fleet.models import Episode, Sandbox
 from apps.gateway.tasks import forget_links
 from apps.telemetry.models import SpanLink, ToolCall
 from tests.gateway.machine import Machine
 from tests.gateway.test_traces_door import send, token
-from tests.gateway.working import TRACE, otlp, run_start, span, told
+from tests.gateway.working import NOW, TRACE, TUNNEL, otlp, process, run_start, span, told
 
 pytestmark = pytest.mark.django_db
 
@@ -119,3 +120,18 @@ def test_call_below_its_like_that_says_something_else_is_a_call_of_its_own() -> 
     inner = one("6", "5", "x", **known, gen_ai__tool__call__arguments="curl evil")
     assert send(export(outer, inner), token()).status_code == 200
     assert ToolCall.every.filter(told_as=None, trace_id=TRACE).count() == 2
+
+
+def test_sandbox_that_a_call_names_is_kept_once_and_leads_to_its_processes(db: None) -> None:
+    box = "4f1d2c" * 10
+    named = span("sleep 1")
+    named["span"]["attributes"].append(otlp("container.id", box))
+    code = process(202, TUNNEL, at=NOW + 1.2, cgroup=f"/system.slice/docker-{box}.scope", marker="rome-1")
+    told(Machine.enrolled(), run_start(), named, named, code)
+    call = ToolCall.objects.select_related("sandbox").get()
+    assert call.sandbox == Sandbox.objects.get()
+    assert call.sandbox is not None
+    assert (call.sandbox.native_id, call.sandbox.run_id) == (box, call.run_id)
+    [made] = Attribution.objects.filter(alert__rule__slug="ssh-remote-forward", superseded_at=None)
+    assert "sandbox" in {part["matcher"] for part in made.basis}
+    assert made.tool_call == call

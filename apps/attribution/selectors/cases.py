@@ -291,11 +291,13 @@ _FIELDS = (
     "host_id",
     "known_from",
     "told_as_id",
+    "sandbox__native_id",
 )
 
 
 def _call(row: tuple[Any, ...]) -> Located:
-    pk, trace, span, name, arguments, captured, started, ended, run, episode, host, known, told_as = row
+    pk, trace, span, name, arguments, captured, started, ended, *rest = row
+    run, episode, host, known, told_as, sandbox = rest
     call = Call(
         id=told_as or pk,  # one call that is told in two rows is one
         trace_id=trace,
@@ -308,6 +310,7 @@ def _call(row: tuple[Any, ...]) -> Located:
         run_id=run,
         episode_id=episode,
         known_from=known,
+        sandbox=sandbox or "",
     )
     return Located(call, host)
 

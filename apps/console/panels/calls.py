@@ -23,6 +23,9 @@ RESTS = {  # what ties an alert to a call, in a word
     "ancestry": "parent process",
     "membership": "cgroup",
     "command": "command words",
+    "sandbox": "sandbox",
+    "neighbours": "shared sandbox",
+    "flow": "connection",
     "own_text": "text of the call",
     "time": "time",
 }

@@ -21,6 +21,8 @@ from apps.telemetry import calls, chain
 from apps.telemetry.choices import TOLD, KnownFrom
 from apps.telemetry.rows import CallKey, CallRow, LinkRow
 
+Place = tuple[int, str]  # a run, and what it calls something of its own
+
 MOST_ASKED = 10_000  # calls of one lot that answers ask for: what is beyond is known by its spans
 MOST_NAMED = 200  # calls that the processes of one run make known in one lot: they may name any number
 
@@ -81,7 +83,12 @@ def keep_sources(sources: list[Source], *, begun: dict[int, list[str]] | None = 
     episodes = runs.keep_episodes(_episodes(sources))
     called = [source for source in sources if source.seen.tool or source.known_from not in TOLD]
     called += islice((one for source in sources for one in _asked(source)), MOST_ASKED)
-    stored = calls.store_calls(_row(source, episodes) for source in called)
+    sandboxes = runs.keep_sandboxes(
+        (source.run_id, source.seen.sandbox, source.host_id)
+        for source in called
+        if source.run_id is not None and source.seen.sandbox
+    )
+    stored = calls.store_calls(_row(source, episodes, sandboxes) for source in called)
     news = _news(called, stored)
     claimed = [pk for run, names in (begun or {}).items() for pk in calls.claim_calls(run, names=names)]
     linked = {link.trace_id for link in links}
@@ -208,7 +215,7 @@ def _episode(source: Source, run_id: int) -> Episode:
     )
 
 
-def _row(source: Source, episodes: dict[tuple[int, str], int]) -> CallRow:
+def _row(source: Source, episodes: dict[Place, int], sandboxes: dict[Place, int]) -> CallRow:
     seen = source.seen
     after = seen.told_after and source.known_from == KnownFrom.SPAN
     return CallRow(
@@ -230,6 +237,7 @@ def _row(source: Source, episodes: dict[tuple[int, str], int]) -> CallRow:
         known_from=(KnownFrom.RECORD if after else source.known_from).value,
         said_run=_said_run(source),
         asked_key=source.asked_key,
+        sandbox_id=sandboxes.get((source.run_id or 0, seen.sandbox)) if seen.sandbox else None,
     )
 
 

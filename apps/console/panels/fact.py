@@ -60,6 +60,7 @@ def _call(row: ToolCall) -> Context:
             ("Ended", row.ended_at or "not told"),
             ("Step", row.global_step),
             ("Episode", row.episode.native_id if row.episode else None),
+            ("Sandbox", row.sandbox.native_id if row.sandbox else None),
             ("Host", row.host.name if row.host else None),
             ("Asked for", spoken(row.arguments)[:400]),
         ],
@@ -131,7 +132,7 @@ def _first(model: type[Model], *also: str) -> Callable[[int], Any]:
 
 
 FINDERS: dict[str, Callable[[int], Any]] = {
-    "call": _first(ToolCall, "run", "host", "episode"),
+    "call": _first(ToolCall, "run", "host", "episode", "sandbox"),
     "process": _first(Process, "run", "host"),
     "connection": _first(Connection, "run", "host", "process"),
     "alert": alerts.one,

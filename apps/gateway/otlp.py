@@ -5,6 +5,7 @@ A span is written by the training code, so nothing in it is believed to be of th
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from apps.core.text import storable
@@ -100,8 +101,8 @@ def read_span(span: dict[str, Any], *, run: str = "", resource: Any = None) -> S
     if not trace or not own or started is None:
         return None
     outer = resource if resource is not None else span.get("resource")
-    known = attributes(outer.get("attributes") if isinstance(outer, dict) else None)
-    known |= attributes(span.get("attributes"))
+    around = attributes(outer.get("attributes") if isinstance(outer, dict) else None)
+    known = around | attributes(span.get("attributes"))
     name = str(span.get("name", ""))
     tool, episode = _tool(name, known), _first(known, EPISODE, 200)
     said = _arguments(known) if tool else None
@@ -140,16 +141,10 @@ def bare(trace_id: str, span_id: str, *, started_at: float) -> Seen:
     return Seen(trace_id, span_id, "", started_at, None, False, "", "", False, None, "", "", "", False, {})
 
 
-def valid(span: dict[str, Any]) -> bool:
-    """Whether `span` has the ids and the start without which no span can be stored."""
-    ids = _hex(span.get("traceId"), _TRACE) and _hex(span.get("spanId"), _SPAN)
-    return bool(ids) and _time(span.get("startTimeUnixNano")) is not None
-
-
 def attributes(pairs: Any) -> Attributes:
     """OTLP's list of keys and typed values as a plain mapping; a plain mapping is taken as it is."""
     if isinstance(pairs, dict):
-        return {str(key): value for key, value in list(pairs.items())[:MOST_ATTRIBUTES]}
+        return pairs if len(pairs) <= MOST_ATTRIBUTES else dict(islice(pairs.items(), MOST_ATTRIBUTES))
     found: Attributes = {}
     for pair in objects(pairs)[:MOST_ATTRIBUTES]:
         if isinstance(pair.get("key"), str):

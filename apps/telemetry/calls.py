@@ -7,7 +7,7 @@ from typing import NamedTuple
 from apps.core.bulk import rows, run
 from apps.core.locks import take_some
 from apps.telemetry.choices import TOLD, KnownFrom
-from apps.telemetry.matching import Matching, Slot
+from apps.telemetry.matching import Matching, Slot, merged
 from apps.telemetry.rows import CallKey, CallRow
 from apps.telemetry.services import staged
 
@@ -119,7 +119,10 @@ def store_calls(seen: Iterable[CallRow]) -> dict[CallKey, Stored]:
         return {}
     traces = sorted({row.trace_id for row in lines})
     take_some(traces)  # two who tell of one call at once make one row of it
-    matching = Matching(_kept(lines, traces))
+    kept = _kept(lines, traces)
+    if not kept and all(row.known_from in TOLD for row in lines):
+        return _inserted(lines, traces)
+    matching = Matching(kept)
     for row in lines:
         if row.known_from in TOLD:
             matching.told(row)
@@ -130,6 +133,17 @@ def store_calls(seen: Iterable[CallRow]) -> dict[CallKey, Stored]:
         if row.known_from == KnownFrom.PROCESS:
             matching.begun(row)
     return _written(list(matching.touched.values()), traces)
+
+
+def _inserted(lines: Sequence[CallRow], traces: list[str]) -> dict[CallKey, Stored]:
+    """Spans of which nothing else is known that they could be put together with: most are such."""
+    by_key: dict[CallKey, CallRow] = {}
+    for row in lines:
+        before = by_key.get(row[:2])
+        by_key[row[:2]] = row if before is None else merged(before, row)
+    ids = _store([by_key[key] for key in sorted(by_key)])
+    _join_sides(traces, [span for _, span in by_key])
+    return {key: Stored(pk, fresh, by_key[key].arguments_captured) for key, (pk, fresh) in ids.items()}
 
 
 def _kept(lines: Sequence[CallRow], traces: list[str]) -> list[Slot]:
@@ -156,12 +170,8 @@ def _written(slots: list[Slot], traces: list[str]) -> dict[CallKey, Stored]:
     if changes:
         run(CHANGES.format(table=staged("call_change", _Change, changes)))
     by_key = {slot.key: slot for slot in slots if slot.row is not None}
-    table = staged("call", CallRow, (_whole(by_key[key]) for key in sorted(by_key)))
-    sql = CALLS.format(names=", ".join(CallRow._fields), table=table, expected=EXPECTED)
-    ids = {(trace, span): (pk, fresh) for pk, trace, span, fresh in rows(sql)}
-    spans = [slot.span_id for slot in slots]
-    if inner := [pk for (pk,) in rows(SIDES, {"traces": traces, "spans": spans})]:
-        run(OUTER, [inner])
+    ids = _store([_whole(by_key[key]) for key in sorted(by_key)])
+    _join_sides(traces, [slot.span_id for slot in slots])
     run(ENDED, [[*(pk for pk, _ in ids.values()), *(slot.told_as for slot in slots if slot.told_as)]])
     found: dict[CallKey, Stored] = {}
     for slot in slots:
@@ -169,6 +179,18 @@ def _written(slots: list[Slot], traces: list[str]) -> dict[CallKey, Stored]:
         if pk is not None and slot.told_as is None:
             found |= {key: Stored(pk, fresh, slot.text_is_new) for key in slot.keys}
     return found
+
+
+def _store(lines: Sequence[CallRow]) -> dict[CallKey, tuple[int, bool]]:
+    """Id of each that is new or was changed, and whether it is new."""
+    table = staged("call", CallRow, lines)
+    sql = CALLS.format(names=", ".join(CallRow._fields), table=table, expected=EXPECTED)
+    return {(trace, span): (pk, fresh) for pk, trace, span, fresh in rows(sql)}
+
+
+def _join_sides(traces: list[str], spans: list[str]) -> None:
+    if inner := [pk for (pk,) in rows(SIDES, {"traces": traces, "spans": spans})]:
+        run(OUTER, [inner])
 
 
 def _change(slot: Slot) -> _Change:

@@ -47,7 +47,17 @@ def pages() -> dict[str, str]:
     found += [
         reverse(f"incident{part}", args=incident) for part in ("", "_peek", "_figure", "_close", "_annotate")
     ]
-    for name in ("join", "evidence", "timeline", "episodes", "tree", "history", "hypotheses", "head"):
+    for name in (
+        "join",
+        "evidence",
+        "timeline",
+        "episodes",
+        "recurrence",
+        "tree",
+        "history",
+        "hypotheses",
+        "head",
+    ):
         found.append(reverse("incident_panel", args=[*incident, name]))
     found += [reverse(name, args=run) for name in ("run", "run_figure", "contain")]
     found += [reverse(name, args=run) for name in ("run_gpus", "run_calls", "run_contract")]

@@ -74,7 +74,7 @@ def test_drills_are_counted_apart_and_the_page_says_the_rate() -> None:
     story("drilled", drill=True)
     Incident.objects.update(behaviour="tunnel")
     assert recurrence.of(Incident.objects.get(pk=it.incident.pk)).incidents == 1
-    page = browser("mei").get(f"/incidents/{it.incident.pk}/panel/episodes/").content.decode()
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/panel/recurrence/").content.decode()
     assert "1000 per 1,000" in page
     assert "too few to say" in page
 
@@ -83,5 +83,5 @@ def test_no_episode_told_means_no_rate() -> None:
     it = story()
     ToolCall.objects.update(episode=None)
     Episode.objects.all().delete()
-    page = browser("mei").get(f"/incidents/{it.incident.pk}/panel/episodes/").content.decode()
+    page = browser("mei").get(f"/incidents/{it.incident.pk}/panel/recurrence/").content.decode()
     assert "there is no rate" in page

@@ -113,10 +113,12 @@ def timeline(case: Case) -> Context:
 def episodes(case: Case) -> Context:
     """Episodes with a joined call."""
     found = story.episodes(case.rows)
-    return {
-        "episodes": [{"episode": it, "calls": calls, "alerts": count} for it, calls, count in found],
-        "recurrence": recurrence.of(case.incident),
-    }
+    return {"episodes": [{"episode": it, "calls": calls, "alerts": count} for it, calls, count in found]}
+
+
+def how_often(case: Case) -> Context:
+    """How often the incident's behaviour comes back."""
+    return {"recurrence": recurrence.of(case.incident)}
 
 
 def annotations(case: Case) -> Context:
@@ -155,7 +157,8 @@ PANELS: dict[str, Callable[[Case], Context]] = {
     "history": history,
     "ladder": ladder,
 }
-FRAGMENTS = PANELS | {"mini": mini}  # what the page does not show but the peek asks for
+# What the page does not make with the rest: the peek asks for one, a tab that is looked at for the other.
+FRAGMENTS = PANELS | {"mini": mini, "recurrence": how_often}
 TABS = {
     "evidence": ("Evidence", "texts"),
     "tree": ("Processes", "tree"),

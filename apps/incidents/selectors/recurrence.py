@@ -89,17 +89,17 @@ def of(incident: Incident) -> Recurrence:
     ids = ids if incident.pk in ids else [*ids, incident.pk]
     among = Incident.objects.filter(pk__in=ids)
     span = among.aggregate(first=Min("first_alert_at"), last=Max("last_alert_at"))
-    runs = TrainingRun.objects.filter(incidents__in=ids).distinct()
+    runs = list(TrainingRun.objects.filter(incidents__in=ids).distinct())
     hit = {pk for (pk,) in rows(HITS, [ids, MOST_ALERTS])}
     return Recurrence(
         behaviour=incident.behaviour,
         incidents=len(ids),
-        runs=runs.count(),
+        runs=len(runs),
         hosts=IncidentHost.objects.filter(incident__in=ids).aggregate(n=Count("host", distinct=True))["n"],
         first_at=span["first"],
         last_at=span["last"],
-        lines=_lines(list(runs), hit),
-        trend=_trend(list(runs.values_list("pk", flat=True)), hit),
+        lines=_lines(runs, hit),
+        trend=_trend([run.pk for run in runs], hit),
         cut=cut,
     )
 

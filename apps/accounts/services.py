@@ -1,6 +1,5 @@
 """People, their sessions and the tokens of their scripts; each act with its audit entry."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 
@@ -13,6 +12,7 @@ from apps.accounts.models import ApiToken, Theme, User
 from apps.accounts.roles import Role
 from apps.audit.services import By, Subject, record
 from apps.core import transitions
+from apps.core.keys import token_digest
 from apps.feed.services import ring
 
 TOKEN_PREFIX = "snt_"  # noqa: S105 - so that a leaked one is recognised
@@ -89,11 +89,6 @@ def revoke_token(token: ApiToken, *, by: User) -> None:
             subject=Subject("token", str(token.pk), token.name),
             owner=token.user.username,
         )
-
-
-def token_digest(text: str) -> str:
-    """What is kept of a token: it has 256 random bits, so one round of SHA-256 is enough."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def set_theme(user: User, *, theme: str) -> None:

@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.models import ApiToken
-from apps.accounts.services import token_digest
+from apps.core.keys import token_digest
 
 # Often enough to find a forgotten token, seldom enough to cost no write a request.
 NOTED_EVERY = timedelta(minutes=1)

@@ -8,9 +8,8 @@ from apps.attribution.matchers import MATCHERS
 from apps.attribution.matchers.traceparent import parse
 
 TEXTUAL = frozenset({"command", "own_text"})  # what the agent itself wrote; other marks are inherited
-NEAR = frozenset(
-    {"time", "membership", "neighbours", "sandbox", "flow"}
-)  # true of whoever went there as well
+# True of whoever went there as well.
+NEAR = frozenset({"time", "membership", "neighbours", "sandbox", "flow"})
 
 ENOUGH = 50  # below, a tool call is shown as a candidate and nobody is named
 CERTAIN = 99
@@ -22,11 +21,10 @@ def conclude(case: Case) -> Conclusion:
     call = _best_call(matches)
     basis = [found for found in matches if found.call is None or found.call is call or found.against]
     rival = max((found for found in basis if found.against), key=lambda found: found.strength, default=None)
-    model, against = (
-        (joined(found.strength for found in signs) if call else 0)
-        for signs in ([found for found in basis if not found.against], _telling(basis, rival))
-    )
-    origin, strength = _verdict(model, against, rival)
+    signs = [found for found in basis if not found.against] if call else []
+    model = joined(found.strength for found in signs)
+    telling = joined(found.strength for found in _telling(signs, rival))
+    origin, strength = _verdict(model, telling, rival)
     return Conclusion(
         origin=origin,
         strength=strength,
@@ -47,14 +45,13 @@ def _best_call(matches: Iterable[Match]) -> Call | None:
     return max(scores.values(), key=lambda pair: (pair[0], pair[1].started_at), default=(0, None))[1]
 
 
-def _telling(basis: list[Match], rival: Match | None) -> list[Match]:
-    """Those signs for the tool call that also tell it from `rival`.
+def _telling(signs: list[Match], rival: Match | None) -> list[Match]:
+    """Those of `signs` for the tool call that also tell it from `rival`.
 
     Below a package installer everything inherits trace context, marker and cgroup of the tool call that
     started the installation: only text of the agent's own about something below it tells them apart. And
     somebody who signed in may be in the run's cgroup at the time of any tool call.
     """
-    signs = [found for found in basis if not found.against]
     if rival is not None and rival.origin == Origin.DEPENDENCY:
         return [found for found in signs if found.matcher in TEXTUAL and found.steps < rival.steps]
     return signs if rival is None else [found for found in signs if found.matcher not in NEAR]
@@ -68,8 +65,8 @@ def joined(strengths: Iterable[int]) -> int:
     return min(round((1 - doubt) * 100), CERTAIN)
 
 
-def _verdict(model: int, against: int, rival: Match | None) -> tuple[str, int]:
-    if rival is not None and rival.strength > against:
+def _verdict(model: int, telling: int, rival: Match | None) -> tuple[str, int]:
+    if rival is not None and rival.strength > telling:
         return rival.origin, rival.strength
     if model >= ENOUGH:
         return Origin.MODEL, model

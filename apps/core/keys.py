@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,11 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
+
+
+def token_digest(text: str) -> str:
+    """What is kept of a token: it has 256 random bits, so one round of SHA-256 is enough."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def b64(raw: bytes) -> str:

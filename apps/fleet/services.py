@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.audit.services import By, Subject, record
+from apps.core.keys import token_digest
 from apps.core.locks import Lock, take
 from apps.core.text import storable
 from apps.core.transitions import move
@@ -49,7 +50,7 @@ def offer_enrolment(by: By, *, lasts: timedelta = TOKEN_LASTS) -> str:
     text = PREFIX + secrets.token_urlsafe(24)
     with transaction.atomic():
         token = EnrolmentToken.objects.create(
-            digest=_digest(text), made_by=by.name[:150], expires_at=timezone.now() + lasts
+            digest=token_digest(text), made_by=by.name[:150], expires_at=timezone.now() + lasts
         )
         record(
             "enrolment.offered",
@@ -63,7 +64,7 @@ def offer_enrolment(by: By, *, lasts: timedelta = TOKEN_LASTS) -> str:
 def token_is_open(text: str) -> bool:
     """Whether `text` is a token that was neither used nor has expired."""
     return EnrolmentToken.objects.filter(
-        digest=_digest(text), used_at=None, expires_at__gt=timezone.now()
+        digest=token_digest(text), used_at=None, expires_at__gt=timezone.now()
     ).exists()
 
 
@@ -130,12 +131,8 @@ def accept_clone(agent: HostAgent, *, by: By) -> bool:
     return True
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-
-
 def _open_token(text: str, application: Application) -> EnrolmentToken:
-    token = EnrolmentToken.objects.select_for_update().filter(digest=_digest(text)).first()
+    token = EnrolmentToken.objects.select_for_update().filter(digest=token_digest(text)).first()
     if token is None:
         raise EnrolmentError("unknown-token", "This enrolment token is not known here.")
     if token.used_by is not None:

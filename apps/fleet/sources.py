@@ -1,6 +1,5 @@
 """Alert sources: which sensors of others may send, from the token to its revocation."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 
@@ -9,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.audit.services import By, Subject, record
+from apps.core.keys import token_digest
 from apps.core.text import storable
 from apps.feed.services import publish
 from apps.fleet.choices import AlertFormat
@@ -30,7 +30,9 @@ def make_source(*, name: str, form: str, by: By) -> tuple[AlertSource, str]:
     if form not in AlertFormat.values:
         raise ValueError("Nobody here reads that format.")
     text = PREFIX + secrets.token_urlsafe(32)
-    source = AlertSource.objects.create(name=called, format=form, digest=_digest(text), made_by=by.name[:150])
+    source = AlertSource.objects.create(
+        name=called, format=form, digest=token_digest(text), made_by=by.name[:150]
+    )
     record("source.made", by=by, subject=_subject(source), format=form)
     publish("source.changed", topics=["fleet"], subject=("source", source.pk), by=by.name)
     return source, text
@@ -49,16 +51,12 @@ def revoke_source(source: AlertSource, *, by: By) -> bool:
 
 def use_source(text: str) -> AlertSource | None:
     """The live source whose token `text` is, noted as heard; None when it opens nothing."""
-    source = AlertSource.objects.filter(digest=_digest(text), revoked_at=None).first()
+    source = AlertSource.objects.filter(digest=token_digest(text), revoked_at=None).first()
     now = timezone.now()
     if source is not None:
         stale = Q(last_seen_at=None) | Q(last_seen_at__lt=now - NOTED_EVERY)
         AlertSource.objects.filter(stale, pk=source.pk).update(last_seen_at=now)
     return source
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _subject(source: AlertSource) -> Subject:

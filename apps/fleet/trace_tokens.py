@@ -1,6 +1,5 @@
 """Tokens that are good for one thing: sending the traces of one run."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 
@@ -9,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.audit.services import By, Subject, record
+from apps.core.keys import token_digest
 from apps.fleet.models import TraceToken, TrainingRun
 
 PREFIX = "snr_"  # so that a leaked one is recognised, and no person's is taken for one
@@ -19,7 +19,7 @@ NOTED_EVERY = timedelta(minutes=1)
 def make_trace_token(run: TrainingRun, *, by: By) -> tuple[TraceToken, str]:
     """Training code of `run` can send its traces; the text is returned once, and only its hash is kept."""
     text = PREFIX + secrets.token_urlsafe(32)
-    token = TraceToken.objects.create(run=run, digest=_digest(text), made_by=by.name[:150])
+    token = TraceToken.objects.create(run=run, digest=token_digest(text), made_by=by.name[:150])
     record("trace_token.made", by=by, subject=_subject(token), run=run.name)
     return token, text
 
@@ -36,7 +36,7 @@ def revoke_trace_token(token: TraceToken, *, by: By) -> bool:
 def use_trace_token(text: str) -> TraceToken | None:
     """The token that `text` is, with its run, noted as used; None when it opens nothing."""
     token = (
-        TraceToken.objects.select_related("run").filter(digest=_digest(text), revoked_at=None).first()
+        TraceToken.objects.select_related("run").filter(digest=token_digest(text), revoked_at=None).first()
         if text.startswith(PREFIX)
         else None
     )
@@ -49,10 +49,6 @@ def use_trace_token(text: str) -> TraceToken | None:
 def trace_tokens_of(run: TrainingRun) -> QuerySet[TraceToken]:
     """The tokens of the run that still open something, newest first."""
     return TraceToken.objects.filter(run=run, revoked_at=None).select_related("run").order_by("-id")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def _subject(token: TraceToken) -> Subject:

@@ -10,7 +10,7 @@ from apps.core.bulk import rows, run
 from apps.core.text import storable
 from apps.feed.services import publish
 from apps.telemetry.choices import BatchState
-from apps.telemetry.models import Batch
+from apps.telemetry.models import Batch, Report
 
 MOST_BATCHES = 64
 MOST_RECORDS = 8_000  # in one lot: many cost less together, and the first wait for the last
@@ -77,21 +77,24 @@ def take(*, only: int | None = None) -> list[Waiting]:
             "batches": MOST_BATCHES,
         },
     )
-    opened = rows(OPEN, [_chosen(found)]) if found else []
+    opened = rows(OPEN, [chosen(found)]) if found else []
     return [Waiting._make((*row[:-1], bytes(row[-1]))) for row in opened]
 
 
-def _chosen(found: list[tuple[int, int, int, int]]) -> list[int]:
+def chosen(found: list[tuple[int, int, int, int]]) -> list[int]:
+    """Of what waits (id, bytes, records, attempts), oldest first, as much as one lot holds; one that failed
+    before comes alone.
+    """
     if found[0][3]:
         return [found[0][0]]
-    chosen: list[int] = []
+    lot: list[int] = []
     size = records = 0
     for pk, length, number, attempts in found:
         size, records = size + length, records + number
-        if attempts or (chosen and (size > MOST_BYTES or records > MOST_RECORDS)):
+        if attempts or (lot and (size > MOST_BYTES or records > MOST_RECORDS)):
             break
-        chosen.append(pk)
-    return chosen
+        lot.append(pk)
+    return lot
 
 
 def is_waiting() -> bool:
@@ -115,15 +118,20 @@ def done(taken: list[Waiting]) -> None:
 
 def failed(pk: int, problem: str) -> None:
     """The batch has one attempt less; after the last it is a dead letter, kept as it was received."""
+    attempt_failed(Batch, "batch", pk, problem)
+
+
+def attempt_failed(kept: type[Batch | Report], word: str, pk: int, problem: str) -> None:
+    """One attempt less for what was received; after the last it is dead, and the fleet page is told."""
     with transaction.atomic():
-        batch = Batch.objects.select_for_update().get(pk=pk)
-        if batch.state != BatchState.PENDING:
+        one = kept.objects.select_for_update().defer("body").get(pk=pk)
+        if one.state != BatchState.PENDING:
             return
-        batch.attempts += 1
-        batch.error = storable(problem, limit=400)
-        batch.worked_at = timezone.now()
-        if batch.attempts >= ATTEMPTS:
-            batch.state = BatchState.DEAD
-        batch.save(update_fields=["attempts", "error", "worked_at", "state"])
-        if batch.state == BatchState.DEAD:
-            publish("batch.dead", topics=["fleet"], subject=("batch", pk), error=batch.error)
+        one.attempts += 1
+        one.error = storable(problem, limit=400)
+        one.worked_at = timezone.now()
+        if one.attempts >= ATTEMPTS:
+            one.state = BatchState.DEAD
+        one.save(update_fields=["attempts", "error", "worked_at", "state"])
+        if one.state == BatchState.DEAD:
+            publish(f"{word}.dead", topics=["fleet"], subject=(word, pk), error=one.error)

@@ -2,24 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import transaction
 from django.utils import timezone
 
 from apps.core.bulk import rows
-from apps.core.text import storable
-from apps.feed.services import publish
 from apps.fleet.models import AlertSource
 from apps.telemetry.choices import BatchState
+from apps.telemetry.inbox import RETRY_AFTER, attempt_failed, chosen
 from apps.telemetry.models import Report
 
 MOST_REPORTS = 32
-MOST_BYTES = 4 * 1024 * 1024  # of bodies as sent, in one lot
 MOST_WAITING = 1_000  # of one source
-ATTEMPTS = 3
-RETRY_AFTER = timedelta(seconds=2)
 
 
 class WaitingReport(NamedTuple):
@@ -35,7 +30,7 @@ class WaitingReport(NamedTuple):
 
 
 TAKE = """
-SELECT id, octet_length(body), attempts FROM telemetry_report
+SELECT id, octet_length(body), 0, attempts FROM telemetry_report
  WHERE state = 'pending' AND (attempts = 0 OR worked_at < %s) AND (%s::bigint IS NULL OR id = %s)
  ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 """
@@ -63,16 +58,7 @@ def is_full(source: AlertSource) -> bool:
 def take(*, only: int | None = None) -> list[WaitingReport]:
     """Reports that wait, oldest first, held until the end of this transaction; one that failed alone."""
     found = rows(TAKE, [timezone.now() - RETRY_AFTER, only, only, MOST_REPORTS])
-    chosen: list[int] = []
-    size = 0
-    for pk, length, attempts in found:
-        size += length
-        if chosen and (attempts or size > MOST_BYTES):
-            break
-        chosen.append(pk)
-        if attempts:
-            break
-    opened = rows(OPEN, [chosen]) if chosen else []
+    opened = rows(OPEN, [chosen(found)]) if found else []
     return [WaitingReport._make((*row[:-1], bytes(row[-1]))) for row in opened]
 
 
@@ -89,18 +75,7 @@ def done(taken: Sequence[WaitingReport]) -> None:
 
 def failed(pk: int, problem: str) -> None:
     """The report has one attempt less; after the last it is dead, kept as it was received."""
-    with transaction.atomic():
-        report = Report.objects.select_for_update().defer("body").get(pk=pk)
-        if report.state != BatchState.PENDING:
-            return
-        report.attempts += 1
-        report.error = storable(problem, limit=400)
-        report.worked_at = timezone.now()
-        if report.attempts >= ATTEMPTS:
-            report.state = BatchState.DEAD
-        report.save(update_fields=["attempts", "error", "worked_at", "state"])
-        if report.state == BatchState.DEAD:
-            publish("report.dead", topics=["fleet"], subject=("report", pk), error=report.error)
+    attempt_failed(Report, "report", pk, problem)
 
 
 NEW = """

@@ -16,7 +16,7 @@ from apps.feed.models import FeedEntry
 from apps.fleet.sources import make_source, revoke_source
 from apps.gateway import ingest
 from apps.gateway.stages import reports as stage
-from apps.telemetry import reports
+from apps.telemetry import inbox, reports
 from apps.telemetry.models import Report
 from tests.gateway.reporting import Sensor
 from tests.gateway.samples import ALERTMANAGER, FALCO, OCSF, SURICATA, WAZUH_4, WAZUH_5
@@ -169,7 +169,7 @@ def test_report_that_cannot_be_worked_off_holds_up_no_other_and_is_kept(
     bad.post(FALCO), good.post(FALCO)
     ingest.work_off()
     assert good.source.reports.get().state == "done"
-    for _ in range(reports.ATTEMPTS - 1):
+    for _ in range(inbox.ATTEMPTS - 1):
         assert bad.source.reports.get().state == "pending"
         bad.source.reports.update(worked_at="2020-01-01T00:00Z")
         ingest.work_off()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apps.attribution.case import Call, Case, Kin, Neighbour
+from apps.attribution.matchers.membership import inside
 from apps.attribution.matchers.session import REMOTE
 from apps.attribution.matchers.traceparent import parse
 from apps.core.bulk import rows
@@ -235,7 +236,7 @@ def _around(
         if line[0].netns is not None and line[0].netns != outermost:
             in_netns.append(subject.process_id)
         own = book.cgroup_of(subject.run_id, subject.host_id) if subject.run_id is not None else None
-        if own and line[0].cgroup.startswith(f"{own.rstrip('/')}/"):
+        if own and line[0].cgroup != own and inside(line[0].cgroup, own):
             in_cgroup.append(subject.process_id)
     if not (wanted := [*in_netns, *in_cgroup]):
         return {}
